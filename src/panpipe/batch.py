@@ -37,11 +37,15 @@ class Batch:
     def __post_init__(self) -> None:
         tokens = len(self.token_ids)
         if int(self.lengths.sum()) != tokens or (self.lengths < 0).any():
-            raise ShapeError(f"the lengths {self.lengths[:8].tolist()}… must add up to the {tokens} tokens of the batch.")
+            raise ShapeError(
+                f"the lengths {self.lengths[:8].tolist()}… must add up to the {tokens} tokens of the batch."
+            )
         for name in ("token_type_ids", "positions"):
             values = getattr(self, name)
             if values is not None and values.shape != (tokens,):
-                raise ShapeError(f"{name} has shape {values.shape}; it must have one value for each of the {tokens} tokens.")
+                raise ShapeError(
+                    f"{name} has shape {values.shape}; it must have one value for each of the {tokens} tokens."
+                )
 
     @classmethod
     def of(

@@ -139,7 +139,17 @@ class Ops:
         to the score of the query at place p and the key at place j (T5's and MPNet's buckets, ALiBi).
         """
         out, _ = self._attend(
-            q, k, v, q_offsets, kv_offsets, num_heads, num_kv_heads or num_heads, scale, causal, relative_bias, q_positions
+            q,
+            k,
+            v,
+            q_offsets,
+            kv_offsets,
+            num_heads,
+            num_kv_heads or num_heads,
+            scale,
+            causal,
+            relative_bias,
+            q_positions,
         )
         return out
 
@@ -148,7 +158,14 @@ class Ops:
     ) -> list[Array]:
         """The softmax of `attention`, one [num_heads, q_tokens_s, kv_tokens_s] per sequence: to look at, not to compute with."""
         num_heads = options.pop("num_heads")
-        options = {"num_kv_heads": num_heads, "scale": None, "causal": False, "relative_bias": None, "q_positions": None, **options}
+        options = {
+            "num_kv_heads": num_heads,
+            "scale": None,
+            "causal": False,
+            "relative_bias": None,
+            "q_positions": None,
+            **options,
+        }
         return self._attend(q, k, k, q_offsets, kv_offsets, num_heads, **options)[1]
 
     def _attend(

@@ -1,0 +1,293 @@
+"""From a checkpoint to a model: which config, which family, which tensors; and back to a folder.
+
+Loading is total: every slot is filled, every tensor used or left by a named rule, and one error lists all that is wrong.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ConfigError, MissingHead, UnknownFamily, WeightsMismatch, did_you_mean
+from ..ops import Ops
+from ..weights.checkpoint import Checkpoint, open_checkpoint
+from ..weights.hub import resolve
+from ..weights.name_map import Either, Join, Source
+from ..weights.slots import LinearSlot, Slot, Tensors, Tree, grow, random_tensors
+from ..weights.source import Source as Files
+from ..weights.source import read_json
+from .config import Config
+from .families import FAMILIES
+from .family import HEADS, EncoderFamily
+
+__all__ = ["Stored", "checkpoint_tensors", "family_of", "fill", "find_files", "head_of", "load_config", "read_config"]
+
+Tensor = npt.NDArray[Any]
+Plan = dict[str, dict[str, tuple[str, ...]]]
+"""slot -> part -> the checkpoint's names, joined along the outputs."""
+
+
+# -- the config ------------------------------------------------------------------------------------------------------
+
+
+def find_files(id_or_path: str | Path | Files, **options: Any) -> Files:
+    """The files of a checkpoint; `options` are those of `resolve`."""
+    return id_or_path if isinstance(id_or_path, Files) else resolve(id_or_path, **options)
+
+
+def load_config(id_or_path: str | Path | Files, **options: Any) -> Config:
+    """The config of a folder or a Hub id. Options of `resolve` find it, the others are laid over it."""
+    finding = {key: options.pop(key) for key in RESOLVE_OPTIONS if key in options}
+    return read_config(find_files(id_or_path, **finding), **options)
+
+
+RESOLVE_OPTIONS = ("revision", "cache_dir", "token", "local_files_only", "subfolder")
+
+
+def read_config(files: Files, **changes: Any) -> Config:
+    """config.json as its family's Config.   Raises ConfigError, UnknownFamily."""
+    path = files.require("config.json")
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds a JSON {type(values).__name__}; it must be an object.")
+    model_type = values.get("model_type")
+    if model_type is None:
+        raise UnknownFamily(
+            f'{path} has no "model_type". Add it, for instance "model_type": "bert"; panpipe has {_families()}.'
+        )
+    family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
+    if family is None:
+        near = did_you_mean(str(model_type), FAMILIES)
+        raise UnknownFamily(
+            f"{files.name} is of the family {model_type!r}, which panpipe does not have.{near} It has {_families()}."
+        )
+    config_class = family.configs[family.model_types.index(model_type)]
+    return config_class.from_dict(values, str(path), **changes)
+
+
+def family_of(config: Config) -> EncoderFamily:
+    """The family of a config."""
+    return FAMILIES[config.model_type]
+
+
+def head_of(config: Config) -> str:
+    """The head that config.architectures names; 'base' when it names none of ours."""
+    for architecture in config.architectures:
+        for kind in HEADS.values():
+            if kind.name != "base" and architecture.endswith(kind.class_suffix):
+                return kind.name
+        if architecture.endswith("ForPreTraining"):
+            return "masked-lm"
+    return "base"
+
+
+def _families() -> str:
+    return ", ".join(sorted(FAMILIES))
+
+
+# -- the tensors -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A model's tensors under our names, read only when asked for."""
+
+    slots: Mapping[str, Slot]
+    read: Callable[[str], Tensors]
+    """slot -> its tensors."""
+
+    release: Callable[[str], None] = lambda slot: None
+    """Say that a slot's tensors were copied, so that the file's pages may leave the memory."""
+
+    def ready(self, ops: Ops) -> Tree:
+        """All weights as the engine keeps them."""
+
+        def each() -> Iterable[tuple[str, Any]]:
+            for name, slot in self.slots.items():
+                weights = slot.ready(ops, self.read(name))
+                if isinstance(slot, LinearSlot):
+                    self.release(name)
+                yield name, weights
+
+        return grow(each())
+
+
+def fill(
+    files: Files, family: EncoderFamily, config: Config, head: str, *, new_head: bool = False, drop: Iterable[str] = ()
+) -> Stored:
+    """The tensors of a checkpoint for the model with that head.
+
+    new_head: draw the head's tensors that are missing or of another shape, instead of refusing.
+    drop: names (fnmatch) of tensors to leave unread, besides those that the family knows.
+    Raises WeightsMismatch, MissingHead and what `open_checkpoint` raises.
+    """
+    checkpoint = open_checkpoint(files)
+    slots = family.slots(config, head)
+    names = set(checkpoint.names())
+    plan: Plan = {}
+    missing, wrong, absent_optional, fresh = [], [], set(), set()
+    for slot, kind in slots.items():
+        plan[slot] = {}
+        for part, shape in kind.shapes().items():
+            source, prefix = family.source(config, head, slot, part)
+            found = _find(source, prefix, names)
+            if found is None:
+                if slot in family.optional(head):
+                    absent_optional.add(slot)
+                elif new_head and slot.startswith("head."):
+                    fresh.add(slot)
+                else:
+                    missing.append(f"{slot}.{part} ({_wanted(source, prefix)})")
+                continue
+            has = _joined_shape([checkpoint.info(name).shape for name in found])
+            if has == shape:
+                plan[slot][part] = found
+            elif new_head and slot.startswith("head."):
+                fresh.add(slot)
+            else:
+                wrong.append(f"{found[0]} is {list(has)}, the config says {list(shape)}")
+    known = family.known_names(config)
+    patterns = (*family.junk, *drop)
+    unused = sorted(
+        n
+        for n in names
+        if _modern(n) not in known and n not in known and not any(fnmatch.fnmatch(n, p) for p in patterns)
+    )
+    _complain(checkpoint, config, head, missing, wrong, unused)
+    generator = np.random.default_rng(0)
+    drawn = {slot: random_tensors(slots[slot], config.initializer_range, generator) for slot in sorted(fresh)}
+    kept = {slot: kind for slot, kind in slots.items() if slot not in absent_optional}
+
+    def read(slot: str) -> Tensors:
+        if slot in drawn:
+            return drawn[slot]
+        return {part: _floats(_join([checkpoint.read(n) for n in found]), found) for part, found in plan[slot].items()}
+
+    def release(slot: str) -> None:
+        for found in plan[slot].values():
+            for name in found:
+                checkpoint.release(name)
+
+    return Stored(kept, read, release)
+
+
+def checkpoint_tensors(family: EncoderFamily, config: Config, head: str, stored: Stored) -> dict[str, Tensor]:
+    """The tensors under the names that transformers gives them, for writing: tied ones once."""
+    tensors: dict[str, Tensor] = {}
+    for slot, kind in stored.slots.items():
+        parts = stored.read(slot)
+        for part in kind.shapes():
+            source, prefix = family.source(config, head, slot, part)
+            prefix = "" if head == "base" else prefix
+            if isinstance(source, Join):
+                pieces = np.split(parts[part], len(source.names))
+                tensors |= {
+                    prefix + name: np.ascontiguousarray(piece) for name, piece in zip(source.names, pieces, strict=True)
+                }
+            else:
+                name = source if isinstance(source, str) else _alternatives(source)[0]
+                tensors[prefix + name] = np.ascontiguousarray(parts[part])
+    return tensors
+
+
+def _find(source: Source, prefix: str, names: set[str]) -> tuple[str, ...] | None:
+    """The names in the checkpoint of the tensor's pieces, or None if any is missing."""
+    if isinstance(source, Join):
+        found = [_first((prefix + name, name), names) for name in source.names]
+        return tuple(name for name in found if name) if all(found) else None
+    one = _first([p + name for name in _alternatives(source) for p in (prefix, "")], names)
+    return None if one is None else (one,)
+
+
+def _alternatives(source: Source) -> tuple[str, ...]:
+    return (source,) if isinstance(source, str) else source.names if isinstance(source, Either) else ()
+
+
+def _first(candidates: Iterable[str], names: set[str]) -> str | None:
+    for name in candidates:
+        if name in names:
+            return name
+        if (old := _old(name)) in names:
+            return old
+    return None
+
+
+def _old(name: str) -> str:
+    """TensorFlow's words for a norm's weight and bias, in checkpoints converted before 2019."""
+    return name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+
+
+def _modern(name: str) -> str:
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+
+
+def _join(pieces: list[Tensor]) -> Tensor:
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def _floats(tensor: Tensor, names: tuple[str, ...]) -> Tensor:
+    """float32 or float16, as engines take weights."""
+    if tensor.dtype.kind != "f":
+        raise WeightsMismatch(
+            f"{names[0]} holds {tensor.dtype}; weights must be floats. Quantised checkpoints are not supported."
+        )
+    return tensor.astype(np.float32) if tensor.dtype.itemsize > 4 else tensor
+
+
+def _joined_shape(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    if len({shape[1:] for shape in shapes}) > 1 or not all(shapes):
+        return shapes[0]
+    return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+
+
+def _wanted(source: Source, prefix: str) -> str:
+    return prefix + (source.names[0] if isinstance(source, Join) else _alternatives(source)[0])
+
+
+def _complain(
+    checkpoint: Checkpoint, config: Config, head: str, missing: list[str], wrong: list[str], unused: list[str]
+) -> None:
+    stated = head_of(config)
+    classifiers = {"sequence-classification", "token-classification"}
+    if head != stated and {head, stated} <= classifiers:
+        missing = missing or [f"the head for {head}: config.architectures says {list(config.architectures)}"]
+        raise MissingHead(_head_message(checkpoint, config, head, stated, missing))
+    if missing and not wrong and all(m.startswith(("head.", "the head")) for m in missing):
+        raise MissingHead(_head_message(checkpoint, config, head, stated, missing))
+    if missing or wrong or unused:
+        ways = [
+            'If this is another family, set "model_type" in config.json.',
+            "Tensors that may be left out are named by drop=['pattern*']." if unused else "",
+            "A head of another size is drawn anew with new_head=True." if wrong and not missing else "",
+        ]
+        raise WeightsMismatch(
+            f"{checkpoint.path} does not fit a {config.model_type} model: {_list(missing)} missing, {_list(unused)} unused, "
+            f"{_list(wrong)} of another shape. {' '.join(w for w in ways if w)}"
+        )
+
+
+def _head_message(checkpoint: Checkpoint, config: Config, head: str, stated: str, missing: list[str]) -> str:
+    tasks = " or ".join(HEADS[stated].tasks)
+    return (
+        f"{checkpoint.path} has no head for {head}: {_list(missing)} missing. It is a checkpoint for {tasks}. "
+        f"Name a model that was fine-tuned for {' or '.join(HEADS[head].tasks)}; to draw the head at random and train it, "
+        f"give new_head=True (in a pipeline: model_kwargs={{'new_head': True}})."
+    )
+
+
+def _list(names: list[str], most: int = 4) -> str:
+    shown = ", ".join(names[:most]) + (", …" if len(names) > most else "")
+    return f"{len(names)} ({shown})" if names else "0"
+
+
+def checked_head(head: str) -> str:
+    """The name of a head.   Raises ConfigError for one we do not have."""
+    if head not in HEADS:
+        raise ConfigError(f"{head!r} is not a head.{did_you_mean(head, HEADS)} Heads: {', '.join(HEADS)}.")
+    return head

@@ -1,0 +1,300 @@
+"""A model: a family, a config, weights and the engine that runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..batch import Batch
+from ..blocks.encoder import Trace
+from ..blocks.heads import pooler
+from ..errors import ConfigError, InputError, InvalidArgument, ShapeError, TooLong, UnknownArgument, did_you_mean
+from ..ops import Ops, get_ops
+from ..ops.base import POOLINGS, Array, Ints
+from ..weights.save import save_safetensors
+from ..weights.slots import random_tensors
+from ..weights.source import Source as Files
+from . import loading
+from .config import Config
+from .edge import ModelOutput, call_with_rectangles
+from .family import HEADS, EncoderFamily
+from .loading import Stored
+
+__all__ = ["Model", "class_of", "load_model"]
+
+M = TypeVar("M", bound="Model")
+
+
+class Model:
+    """An encoder with a head. Made by `from_pretrained` or `from_config`; never changed by a call, safe in threads.
+
+    config: the checkpoint's.   name_or_path: as the user typed it.   max_length: the most tokens of a sequence.
+    head: its name in `panpipe.models.HEADS`.   ops: the engine.   weights: the tree of weights as the engine keeps them.
+    """
+
+    head: ClassVar[str] = "base"
+    model_types: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        config: Config,
+        stored: Stored | None = None,
+        *,
+        ops: Ops | None = None,
+        name_or_path: str = "",
+        seed: int = 0,
+    ) -> None:
+        """With no stored tensors the weights are drawn at random, as `BertModel(BertConfig())` does in the course."""
+        self.config = config
+        self.family: EncoderFamily = loading.family_of(config)
+        if self.model_types and config.model_type not in self.model_types:
+            raise ConfigError(
+                f"{type(self).__name__} takes a {self.model_types[0]} config, not one of {config.model_type}."
+            )
+        self.options = self.family.options(config)
+        self.name_or_path = name_or_path
+        self.ops = ops or get_ops()
+        self.stored = stored or _drawn(self.family, config, self.head, seed)
+        self.weights = self.stored.ready(self.ops)
+
+    # -- making and keeping ------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_config(cls: type[M], config: Config, *, seed: int = 0, engine: str | Ops | None = None) -> M:
+        """A model with random weights."""
+        made = class_of(cls, config)
+        return made(config, ops=_ops(engine), seed=seed)
+
+    @classmethod
+    def from_pretrained(
+        cls: type[M],
+        id_or_path: str | Path | Files,
+        *,
+        config: Config | str | Path | None = None,
+        engine: str | Ops | None = None,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+        subfolder: str | None = None,
+        new_head: bool = False,
+        drop: Iterable[str] = (),
+        **changes: Any,
+    ) -> M:
+        """A model from a folder or a Hub id; a folder or a cached id never touches the network.
+
+        engine: 'native', 'reference', 'torch' or an Ops; default the fastest there is.
+        new_head: draw the head that the checkpoint lacks at random, to train it, instead of raising MissingHead.
+        drop: names (fnmatch) of tensors to leave unread.   changes: keys of the config to lay over it (num_labels=3).
+        Raises CheckpointError's kinds, HubUnavailable, UnknownArgument.
+        """
+        changes = _transformers_arguments(changes)
+        new_head = changes.pop("ignore_mismatched_sizes", False) or new_head
+        finding = {"revision": revision, "cache_dir": cache_dir, "token": token, "local_files_only": local_files_only}
+        files = loading.find_files(id_or_path, subfolder=subfolder, **finding)
+        if not isinstance(config, Config):
+            source = files if config is None else loading.find_files(config, **finding)
+            config = loading.read_config(source, **changes)
+        elif changes:
+            config = config.from_dict(config.to_dict(), **changes)
+        made = class_of(cls, config)
+        stored = loading.fill(files, loading.family_of(config), config, made.head, new_head=new_head, drop=drop)
+        return made(config, stored, ops=_ops(engine), name_or_path=files.name)
+
+    def save_pretrained(self, folder: str | Path, **_: Any) -> None:
+        """Write config.json and model.safetensors, as transformers reads them."""
+        folder = Path(folder)
+        tensors = loading.checkpoint_tensors(self.family, self.config, self.head, self.stored)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config.from_dict(self.config.to_dict() | {"architectures": [type(self).__name__]}).save_pretrained(folder)
+        save_safetensors(tensors, folder / "model.safetensors")
+
+    # -- running -----------------------------------------------------------------------------------------------------
+
+    @property
+    def max_length(self) -> int:
+        """The most tokens that a sequence may have, special tokens included."""
+        return self.options.max_length
+
+    def forward(self, batch: Batch, rows: Ints | None = None) -> npt.NDArray[np.float32]:
+        """What the head answers for a ragged batch, as NumPy.
+
+        base: hidden states [tokens, hidden].   masked-lm: logits [tokens, vocab].
+        sequence-classification: logits [sequences, labels].   token-classification: [tokens, labels].
+        question-answering: [tokens, 2] for start and end.
+        rows: int32 [n], increasing: the tokens wanted; the answer then has n rows (not for sequence-classification).
+        Raises TooLong, InputError for tokens that are not in the vocabulary.
+        """
+        return self.ops.numpy(self.run(batch, rows))
+
+    def run(self, batch: Batch, rows: Ints | None = None, trace: Trace | None = None) -> Array:
+        """`forward` in the engine's own arrays; `trace` collects hidden states and attentions."""
+        self._check(batch)
+        return self.family.forward(self.ops, self.weights, self.config, self.options, self.head, batch, rows, trace)
+
+    def pool(self, batch: Batch, pooling: str = "mean", normalize: bool = False) -> npt.NDArray[np.float32]:
+        """One vector per sequence of the base model's hidden states, [sequences, hidden]; see `Ops.pool`."""
+        if pooling not in POOLINGS:
+            raise InvalidArgument(
+                f"pooling is {pooling!r}; it must be one of {', '.join(POOLINGS)}.{did_you_mean(pooling, POOLINGS)}"
+            )
+        if self.head != "base":
+            raise InvalidArgument(
+                f"a model with a head for {self.head} has no vectors to pool; load it with AutoModel."
+            )
+        if pooling == "cls":
+            pooled = self.run(batch, batch.first_rows)
+        else:
+            pooled = self.ops.pool(self.run(batch), batch.offsets, pooling)
+        return self.ops.numpy(self.ops.normalize(pooled) if normalize else pooled)
+
+    def pooler_output(self, hidden: Array, batch: Batch) -> Array | None:
+        """BERT's pooled output [sequences, hidden], or None where the family or the checkpoint has no pooler."""
+        if self.weights.get("pooler") is None:
+            return None
+        return pooler(self.ops, self.weights, self.ops.take(hidden, batch.first_rows))
+
+    def __call__(
+        self, input_ids: Any = None, attention_mask: Any = None, token_type_ids: Any = None, **options: Any
+    ) -> ModelOutput:
+        """The model on rectangles [batch, tokens], as in the course; see `panpipe.models.edge`."""
+        return call_with_rectangles(self, input_ids, attention_mask, token_type_ids, **options)
+
+    def _check(self, batch: Batch) -> None:
+        if len(batch.token_ids) == 0:
+            return
+        longest = int(batch.lengths.max())
+        if longest > self.max_length:
+            raise TooLong(
+                f"a sequence has {longest} tokens; {self.name_or_path or 'this model'} has positions for {self.max_length}. "
+                "Truncate it, split it, or use a model with more positions."
+            )
+        if int(batch.lengths.min()) == 0:
+            raise ShapeError("a sequence of the batch has no tokens; leave it out.")
+        for name, ids, size in (
+            ("token", batch.token_ids, self.options.vocab_size),
+            ("token type", batch.token_type_ids, self.options.type_vocab_size),
+        ):
+            if ids is not None and size and (int(ids.min()) < 0 or int(ids.max()) >= size):
+                raise InputError(
+                    f"the batch has a {name} id of {int(ids.max()) if int(ids.min()) >= 0 else int(ids.min())}; "
+                    f"{self.name_or_path or 'this model'} has {size}. Is it the tokenizer of another model?"
+                )
+
+    # -- what users of torch modules call ----------------------------------------------------------------------------
+
+    def eval(self: M) -> M:
+        """The model itself: nothing here trains."""
+        return self
+
+    def to(self: M, device: Any = None, *_: Any, **__: Any) -> M:
+        """The model itself, on the CPU.   Raises InvalidArgument for another device."""
+        if device is not None and str(device).partition(":")[0] not in ("cpu", "torch.float32"):
+            raise InvalidArgument(f"panpipe computes on the CPU in float32; .to({device!r}) is not possible.")
+        return self
+
+    def num_parameters(self) -> int:
+        """The number of weights; shared ones count once."""
+        shared = {"head.decoder.weight"} if self.config.tie_word_embeddings else set()
+        return sum(
+            int(np.prod(shape))
+            for slot, kind in self.stored.slots.items()
+            for part, shape in kind.shapes().items()
+            if f"{slot}.{part}" not in shared
+        )
+
+    def __repr__(self) -> str:
+        where = f" from {self.name_or_path}" if self.name_or_path else ""
+        return f"<{type(self).__name__}{where}: {self.num_parameters():,} parameters, {self.ops.name} engine>"
+
+
+def load_model(id_or_path: str | Path | Files, head: str | None = None, **options: Any) -> Model:
+    """The model of a checkpoint with the head of that name, or the one its config names; see `Model.from_pretrained`."""
+    if head is None:
+        finding = {k: options[k] for k in loading.RESOLVE_OPTIONS if k in options}
+        id_or_path = loading.find_files(id_or_path, **finding)
+        head = loading.head_of(loading.read_config(id_or_path))
+    return _BY_HEAD[loading.checked_head(head)].from_pretrained(id_or_path, **options)
+
+
+# -- the classes -----------------------------------------------------------------------------------------------------
+
+
+def class_of(cls: type[M], config: Config) -> type[M]:
+    """The class for a config among the family's, for a class that stands for any (AutoModel…)."""
+    if cls.model_types:
+        return cls
+    family = loading.family_of(config)
+    prefix = family.class_prefixes[family.model_types.index(config.model_type)]
+    return CLASSES[prefix + HEADS[cls.head].class_suffix]  # type: ignore[return-value]
+
+
+def _family_classes() -> dict[str, type[Model]]:
+    made: dict[str, type[Model]] = {}
+    for family in dict.fromkeys(loading.FAMILIES.values()):
+        for model_type, prefix in zip(family.model_types, family.class_prefixes, strict=True):
+            for head in family.heads:
+                name = prefix + HEADS[head].class_suffix
+                about = f"{prefix} with the head for {head}." if head != "base" else f"{prefix} without a head."
+                namespace = {
+                    "head": head,
+                    "model_types": (model_type,),
+                    "__doc__": about,
+                    "__module__": "panpipe.models",
+                }
+                made[name] = type(name, (Model,), namespace)
+    return made
+
+
+def _auto_classes() -> dict[str, type[Model]]:
+    made: dict[str, type[Model]] = {}
+    for kind in HEADS.values():
+        name = "AutoModel" + kind.class_suffix.removeprefix("Model")
+        about = f"Makes the class for {kind.name} of whichever family a checkpoint is."
+        made[name] = type(name, (Model,), {"head": kind.name, "__doc__": about, "__module__": "panpipe.models"})
+    return made
+
+
+def _ops(engine: str | Ops | None) -> Ops:
+    return engine if isinstance(engine, Ops) else get_ops(engine)
+
+
+def _drawn(family: EncoderFamily, config: Config, head: str, seed: int) -> Stored:
+    slots = family.slots(config, head)
+    generator = np.random.default_rng(seed)
+    tensors = {name: random_tensors(slot, config.initializer_range, generator) for name, slot in slots.items()}
+    if "head.decoder" in tensors and config.tie_word_embeddings:
+        tensors["head.decoder"] = {**tensors["head.decoder"], "weight": tensors["embeddings.tokens"]["weight"]}
+    return Stored(slots, tensors.__getitem__)
+
+
+_ACCEPTED = (
+    "torch_dtype",
+    "dtype",
+    "device_map",
+    "low_cpu_mem_usage",
+    "use_safetensors",
+    "attn_implementation",
+    "resume_download",
+    "force_download",
+)
+"""transformers' arguments that change nothing here: weights are computed with in float32, on the CPU, without copies."""
+
+
+def _transformers_arguments(changes: dict[str, Any]) -> dict[str, Any]:
+    if changes.pop("trust_remote_code", False):
+        raise InvalidArgument("panpipe never runs code from a checkpoint: trust_remote_code=True is not possible.")
+    if changes.get("device_map") not in (None, "auto", "cpu"):
+        raise InvalidArgument(f"panpipe computes on the CPU; device_map={changes['device_map']!r} is not possible.")
+    if "output_attentions" in changes or "output_hidden_states" in changes:
+        raise UnknownArgument("give output_attentions= and output_hidden_states= when calling the model.")
+    return {key: value for key, value in changes.items() if key not in _ACCEPTED}
+
+
+CLASSES = _family_classes()
+AUTO_CLASSES = _auto_classes()
+_BY_HEAD = {model.head: model for model in AUTO_CLASSES.values()}

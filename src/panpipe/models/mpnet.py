@@ -1,0 +1,69 @@
+"""MPNet: Song et al. 2020, arXiv:2004.09297. RoBERTa's positions and a bias by distance that all layers share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from ..blocks.encoder import EncoderOptions
+from ..weights.name_map import either, join, tied
+from .bert import EMBEDDING_ROWS
+from .family import EncoderFamily, Head
+from .roberta import RobertaConfig, roberta_options
+
+__all__ = ["MPNetConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MPNetConfig(RobertaConfig):
+    """MPNet's config.json."""
+
+    model_type: ClassVar[str] = "mpnet"
+
+    vocab_size: int = 30527
+    type_vocab_size: int = 0
+    relative_attention_num_buckets: int = 32
+
+
+def mpnet_options(config: MPNetConfig) -> EncoderOptions:
+    """RoBERTa's, with relative positions and no token types, whatever the config says of them."""
+    return replace(roberta_options(config), type_vocab_size=0, relative_buckets=config.relative_attention_num_buckets)
+
+
+FAMILY = EncoderFamily(
+    model_types=("mpnet",),
+    class_prefixes=("MPNet",),
+    configs=(MPNetConfig,),
+    options=mpnet_options,
+    prefix="mpnet.",
+    rows={
+        **EMBEDDING_ROWS,
+        "relative_bias": "encoder.relative_attention_bias",
+        "layers.{i}.attention.qkv": join(
+            "encoder.layer.{i}.attention.attn.q",
+            "encoder.layer.{i}.attention.attn.k",
+            "encoder.layer.{i}.attention.attn.v",
+        ),
+        "layers.{i}.attention.output": "encoder.layer.{i}.attention.attn.o",
+        "layers.{i}.attention.norm": "encoder.layer.{i}.attention.LayerNorm",
+        "layers.{i}.feed_forward.up": "encoder.layer.{i}.intermediate.dense",
+        "layers.{i}.feed_forward.down": "encoder.layer.{i}.output.dense",
+        "layers.{i}.feed_forward.norm": "encoder.layer.{i}.output.LayerNorm",
+    },
+    heads={
+        "base": Head({"pooler": "pooler.dense"}),
+        "masked-lm": Head(
+            {
+                "head.dense": "lm_head.dense",
+                "head.norm": "lm_head.layer_norm",
+                "head.decoder.weight": tied("embeddings.tokens.weight", untied="lm_head.decoder.weight"),
+                "head.decoder.bias": either("lm_head.bias", "lm_head.decoder.bias"),
+            },
+            activation="gelu",
+        ),
+        "sequence-classification": Head({"head.dense": "classifier.dense", "head.output": "classifier.out_proj"}),
+        "token-classification": Head({"head.output": "classifier"}),
+        "question-answering": Head({"head.output": "qa_outputs"}),
+    },
+    junk=("*embeddings.position_ids",),
+)
