@@ -1,0 +1,87 @@
+"""panpipe: the classic text pipelines of Hugging Face's course, on a CPU engine of their own.
+
+    from panpipe import pipeline
+
+    classifier = pipeline("sentiment-analysis")
+    classifier("I've been waiting for a HuggingFace course my whole life.")
+
+Everything is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_FAMILIES = ("Albert", "Bert", "Camembert", "DistilBert", "Electra", "MPNet", "Roberta", "XLMRoberta")
+_HEADS = ("Model", "ForMaskedLM", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
+
+_PIPELINES = (
+    "AggregationStrategy",
+    "FeatureExtractionPipeline",
+    "FillMaskPipeline",
+    "KeyDataset",
+    "KeyPairDataset",
+    "NerPipeline",
+    "PIPELINE_REGISTRY",
+    "Pipeline",
+    "PipelineException",
+    "QuestionAnsweringPipeline",
+    "TextClassificationPipeline",
+    "TokenClassificationPipeline",
+    "ZeroShotClassificationPipeline",
+    "pipeline",
+)
+_MODELS = ("AutoConfig", *(f"Auto{h}" for h in _HEADS), *(f"{f}{h}" for f in _FAMILIES for h in (*_HEADS, "Config")))
+_TOKENIZERS = ("AutoTokenizer",)
+_THREADS = ("get_num_threads", "set_num_threads")
+_ERRORS = (
+    "CheckpointError",
+    "CheckpointNotFound",
+    "ConfigError",
+    "CorruptCheckpoint",
+    "EngineError",
+    "HubUnavailable",
+    "InputError",
+    "InvalidArgument",
+    "MissingDependency",
+    "MissingHead",
+    "MissingMask",
+    "PanpipeError",
+    "ShapeError",
+    "TokenizerError",
+    "TooLong",
+    "UnknownArgument",
+    "UnknownFamily",
+    "UnknownTask",
+    "UnsafeCheckpoint",
+    "WeightsMismatch",
+)
+
+_WHERE = {
+    name: module
+    for module, names in {
+        ".pipelines": _PIPELINES,
+        ".models": _MODELS,
+        ".tokenization": _TOKENIZERS,
+        ".threads": _THREADS,
+        ".errors": _ERRORS,
+    }.items()
+    for name in names
+}
+
+__all__ = ["__version__", *_WHERE]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_WHERE[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

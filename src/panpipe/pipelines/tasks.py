@@ -1,0 +1,176 @@
+"""The tasks: one row each."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import InvalidArgument, UnknownTask, did_you_mean
+
+__all__ = [
+    "ALIASES",
+    "PIPELINE_REGISTRY",
+    "TASKS",
+    "Task",
+    "check_task",
+    "get_supported_tasks",
+    "task_of_architectures",
+    "tasks_of_head",
+]
+
+_log = logging.getLogger("panpipe")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: its class, the model's head, and transformers' default model with the revision it is pinned to.
+
+    prefix: `FillMask` for the class FillMaskPipeline in fill_mask.py, imported when first used.
+    """
+
+    name: str
+    prefix: str
+    head: str | None
+    model: str | None = None
+    revision: str | None = None
+    registered: type | None = None
+
+    @property
+    def pipeline_class(self) -> Any:
+        """The class that runs the task."""
+        module = "." + self.name.replace("-", "_")
+        return self.registered or getattr(importlib.import_module(module, __package__), f"{self.prefix}Pipeline")
+
+
+_SST2 = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
+_CONLL = "dbmdz/bert-large-cased-finetuned-conll03-english"
+_MNLI = "facebook/bart-large-mnli"
+_SQUAD = "distilbert/distilbert-base-cased-distilled-squad"
+
+_ROWS = (
+    Task("feature-extraction", "FeatureExtraction", "base", "distilbert/distilbert-base-cased", "6ea8117"),
+    Task("fill-mask", "FillMask", "masked-lm", "distilbert/distilroberta-base", "fb53ab8"),
+    Task("question-answering", "QuestionAnswering", "question-answering", _SQUAD, "564e9b5"),
+    Task("text-classification", "TextClassification", "sequence-classification", _SST2, "714eb0f"),
+    Task("token-classification", "TokenClassification", "token-classification", _CONLL, "4c53496"),
+    Task("zero-shot-classification", "ZeroShotClassification", "sequence-classification", _MNLI, "d7645e1"),
+)
+
+TASKS: dict[str, Task] = {task.name: task for task in _ROWS}
+ALIASES = {"ner": "token-classification", "sentiment-analysis": "text-classification"}
+
+COMING = ("summarization", "text-generation", "text2text-generation", "translation")
+"""Tasks that have a name but no model yet: those that write text."""
+
+_ARCHITECTURES = {  # the end of an architecture's name: what it is for
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
+    "ForMaskedLM": "fill-mask",
+    "ForPreTraining": "fill-mask",
+    "ForCausalLM": "text-generation",
+    "LMHeadModel": "text-generation",
+    "ForConditionalGeneration": "text2text-generation",
+    "MarianMTModel": "translation",
+    "Model": "feature-extraction",
+}
+
+
+def get_supported_tasks() -> list[str]:
+    """The names of all tasks, aliases included, sorted."""
+    return sorted([*TASKS, *ALIASES])
+
+
+def check_task(name: str) -> tuple[str, Task, None]:
+    """(canonical name, its row, None).   Raises UnknownTask, with the near miss and the list."""
+    name = ALIASES.get(name, name) if isinstance(name, str) else name
+    task = TASKS.get(name) if isinstance(name, str) else None
+    if task is not None:
+        return name, task, None
+    raise _unknown(name)
+
+
+def _unknown(name: Any) -> UnknownTask:
+    listed = ", ".join(get_supported_tasks())
+    if not isinstance(name, str):
+        return UnknownTask(f"a task is a string, not {name!r} ({type(name).__name__}). Tasks: {listed}.")
+    parts = name.split("_")
+    if parts[0] == "translation" and len(parts) > 1 and (len(parts) != 4 or parts[2] != "to"):
+        return UnknownTask(
+            f"Invalid translation task {name!r}: write translation_XX_to_YY, for example translation_en_to_fr."
+        )
+    if parts[0] in COMING:
+        return UnknownTask(f"{name!r} writes text, which this version of panpipe does not do yet. Tasks: {listed}.")
+    return UnknownTask(
+        f"{name!r} is not a task.{did_you_mean(name, [*get_supported_tasks(), *COMING])} Tasks: {listed}."
+    )
+
+
+def tasks_of_head(head: str | None) -> list[str]:
+    """The tasks that a model with this head can do."""
+    return [task.name for task in TASKS.values() if task.head == head] or ["no task"]
+
+
+def task_of_architectures(architectures: tuple[str, ...] | list[str] | None, model: str) -> str:
+    """The task that a config's `architectures` name.   Raises InvalidArgument where they name none."""
+    for architecture in architectures or ():
+        for ending, task in _ARCHITECTURES.items():
+            if architecture.endswith(ending):
+                return task
+    listed = ", ".join(get_supported_tasks())
+    raise InvalidArgument(
+        f"the config of {model} names no architecture with a task (architectures: {list(architectures or ())}); "
+        f"say which: pipeline(task, model=…). Tasks: {listed}."
+    )
+
+
+class PipelineRegistry:
+    """The table of tasks, to look at and to add to."""
+
+    @property
+    def supported_tasks(self) -> dict[str, Task]:
+        """The rows by canonical name."""
+        return TASKS
+
+    @property
+    def task_aliases(self) -> dict[str, str]:
+        """Other names of tasks."""
+        return ALIASES
+
+    def get_supported_tasks(self) -> list[str]:
+        """The names of all tasks, aliases included, sorted."""
+        return get_supported_tasks()
+
+    def check_task(self, task: str) -> tuple[str, Task, None]:
+        """(canonical name, its row, None).   Raises UnknownTask."""
+        return check_task(task)
+
+    def register_pipeline(
+        self,
+        task: str,
+        pipeline_class: type,
+        pt_model: Any = None,
+        default: Mapping[str, Any] | None = None,
+        type: str | None = None,
+    ) -> None:
+        """Add a task of one's own, so that `pipeline(task)` finds its class.
+
+        pt_model: the class (or classes) the model is loaded with; else the pipeline class's `head`.
+        default: {"pt": (model id, revision)}, the model of `pipeline(task)`.   type: "text".
+        Raises InvalidArgument for another type.
+        """
+        if type not in (None, "text"):
+            raise InvalidArgument(f"type={type!r}: panpipe's pipelines take text.")
+        if task in TASKS:
+            _log.warning("the task %s is already there: its class is now %s.", task, pipeline_class.__name__)
+        classes = pt_model if isinstance(pt_model, tuple) else (pt_model,)
+        head = getattr(pipeline_class, "head", None) or getattr(classes[0], "head", None)
+        given = (default or {}).get("model", default) or {}
+        model, revision = given.get("pt", (None, None))
+        TASKS[task] = Task(task, pipeline_class.__name__, head, model, revision, pipeline_class)
+
+
+PIPELINE_REGISTRY = PipelineRegistry()
