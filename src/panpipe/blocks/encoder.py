@@ -99,18 +99,20 @@ def encode(
     """The hidden states after the last layer.
 
     w: the tree of `encoder_slots`.   rows: int32 [n], increasing: the tokens whose states are wanted; the last layer
-    then computes queries and feed-forward for these alone.   Returns [tokens, hidden], or [n, hidden] with rows.
+    then computes attention and feed-forward for these alone (all of them where a trace is asked for).
+    Returns [tokens, hidden], or [n, hidden] with rows.
     """
     x = _embed(ops, w, options, batch)
     bias = _relative_bias(ops, w, options)
+    early, late = (rows, None) if trace is None and options.layer_order else (None, rows)
     if trace is not None:
         trace.hidden_states.append(x)
-    last = len(options.layer_order) - 1
-    for place, layer in enumerate(options.layer_order):
-        x = _layer(ops, w.layers[layer], options, batch, x, bias, rows if place == last else None, trace)
+    for place, layer in enumerate(options.layer_order, start=1):
+        wanted = early if place == len(options.layer_order) else None
+        x = _layer(ops, w.layers[layer], options, batch, x, bias, wanted, trace)
         if trace is not None:
             trace.hidden_states.append(x)
-    return ops.take(x, rows) if rows is not None and last < 0 else x
+    return x if late is None else ops.take(x, late)
 
 
 def token_positions(options: EncoderOptions, batch: Batch) -> Ints:

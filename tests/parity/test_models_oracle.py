@@ -1,0 +1,125 @@
+"""Live: random models of transformers, loaded here, answer alike; and what we save, transformers opens.
+
+The tolerance is float32's: sums in another order, over widths of some dozens, through a few layers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.models.tiny import CONFIGS, HEADS
+
+torch = pytest.importorskip("torch", reason="the oracle's environment has it")
+transformers = pytest.importorskip("transformers", reason="the oracle's environment has it")
+
+import panpipe.models as ours  # noqa: E402
+
+pytestmark = pytest.mark.oracle
+
+TOLERANCE = 2e-5
+
+
+def oracle_model(name: str, head: str, seed: int) -> Any:
+    model_type, keys = CONFIGS[name]
+    torch.manual_seed(seed)
+    config = transformers.AutoConfig.for_model(model_type, **keys)
+    if head == "question-answering":
+        config.num_labels = 2
+    model = getattr(transformers, HEADS[head]).from_config(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():  # biases too: zeros would hide a missing one
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return model
+
+
+def rectangle(name: str, seed: int) -> dict[str, Any]:
+    keys = CONFIGS[name][1]
+    generator = np.random.default_rng(seed)
+    longest = min(30, keys["max_position_embeddings"] - 5) if "long" not in name else 290
+    shape = (4, longest)
+    ids = generator.integers(5, keys["vocab_size"], shape)
+    lengths = np.array([longest, 1, longest // 2, longest - 1])
+    mask = (np.arange(longest) < lengths[:, None]).astype(np.int64)
+    padding = keys.get("pad_token_id", 0 if "bert" in name and "roberta" not in name else 1)
+    ids = np.where(mask == 1, ids, padding)
+    return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)}
+
+
+@pytest.mark.parametrize("engine", ["reference", "native", "torch"])
+@pytest.mark.parametrize("head", list(HEADS))
+@pytest.mark.parametrize("name", list(CONFIGS))
+def test_outputs_equal_transformers(name: str, head: str, engine: str, tmp_path: Path) -> None:
+    theirs = oracle_model(name, head, seed=1)
+    theirs.save_pretrained(tmp_path / "theirs")
+    mine = getattr(ours, HEADS[head]).from_pretrained(tmp_path / "theirs", engine=engine)
+    given = rectangle(name, seed=2)
+    if getattr(mine.config, "type_vocab_size", 0) > 1:
+        given["token_type_ids"] = torch.tensor(np.random.default_rng(3).integers(0, 2, given["input_ids"].shape))
+    with torch.no_grad():
+        expected = theirs(**given, output_hidden_states=True)
+    got = mine(**given, output_hidden_states=True)
+    assert type(mine).__name__ == type(theirs).__name__
+    kept = given["attention_mask"].numpy().astype(bool)
+    for key in ("last_hidden_state", "pooler_output", "logits", "start_logits", "end_logits"):
+        if expected.get(key) is None:
+            assert key not in got
+            continue
+        a, b = expected[key].numpy(), got[key].numpy()
+        if a.shape[:2] == kept.shape:
+            a, b = a[kept], b[kept]
+        np.testing.assert_allclose(b, a, atol=TOLERANCE * max(1, np.abs(a).max()))
+    for a, b in zip(expected["hidden_states"], got["hidden_states"], strict=True):
+        np.testing.assert_allclose(b.numpy()[kept], a.numpy()[kept], atol=TOLERANCE * 10)
+
+    mine.save_pretrained(tmp_path / "mine")
+    again, report = getattr(transformers, HEADS[head]).from_pretrained(tmp_path / "mine", output_loading_info=True)
+    assert report["missing_keys"] == [] and report["unexpected_keys"] == [] and report["mismatched_keys"] == []
+    for (key, a), (_, b) in zip(sorted(theirs.state_dict().items()), sorted(again.state_dict().items()), strict=True):
+        assert torch.equal(a, b), key
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "mpnet"])
+def test_attentions_equal_transformers(name: str, tmp_path: Path) -> None:
+    model_type, keys = CONFIGS[name]
+    torch.manual_seed(0)
+    config = transformers.AutoConfig.for_model(model_type, **keys, attn_implementation="eager")
+    theirs = transformers.AutoModel.from_config(config).eval()
+    theirs.save_pretrained(tmp_path)
+    given = rectangle(name, seed=4)
+    expected = theirs(**given, output_attentions=True).attentions
+    got = ours.AutoModel.from_pretrained(tmp_path)(**given, output_attentions=True).attentions
+    kept = given["attention_mask"].numpy().astype(bool)
+    for a, b in zip(expected, got, strict=True):
+        rows = np.broadcast_to(kept[:, None, :], b.shape[:3])
+        np.testing.assert_allclose(b.numpy()[rows], a.detach().numpy()[rows], atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", ["bert", "distilbert", "roberta", "mpnet"])
+def test_a_base_checkpoint_serves_every_head_but_never_in_silence(name: str, tmp_path: Path) -> None:
+    from panpipe.errors import MissingHead
+
+    oracle_model(name, "base", seed=0).save_pretrained(tmp_path)
+    for head, auto in HEADS.items():
+        if head == "base":
+            continue
+        with pytest.raises(MissingHead):
+            getattr(ours, auto).from_pretrained(tmp_path)
+        drawn = getattr(ours, auto).from_pretrained(tmp_path, new_head=True)
+        assert drawn.head == head
+
+
+@pytest.mark.parametrize("span", [(32, 128), (16, 128), (32, 64)])
+def test_buckets_equal_mpnet(span: tuple[int, int]) -> None:
+    from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
+
+    from panpipe.blocks.relative_positions import bucket_of_distance
+
+    buckets, distance = span
+    theirs = MPNetEncoder.relative_position_bucket(
+        torch.arange(-distance, distance + 1), num_buckets=buckets, max_distance=distance
+    )
+    assert bucket_of_distance(buckets, distance, True).tolist() == theirs.tolist()
