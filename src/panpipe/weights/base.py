@@ -18,6 +18,8 @@ from ..errors import CheckpointError, CheckpointNotFound, CorruptCheckpoint
 
 __all__ = ["DTYPES", "Checkpoint", "TensorInfo", "Tensors", "as_read", "map_file", "release_pages"]
 
+_LFS_POINTER = b"version https://git-lfs"
+
 Tensors = npt.NDArray[Any]
 
 DTYPES: dict[str, tuple[int, str | None]] = {
@@ -120,11 +122,15 @@ def map_file(path: Path) -> mmap.mmap:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
                 raise CorruptCheckpoint(f"{path} is empty (0 bytes). Download or copy it again.")
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError as error:
         raise CheckpointNotFound(f"there is no file {path}.") from error
     except IsADirectoryError as error:
         raise CheckpointNotFound(f"{path} is a folder, not a file of weights.") from error
+    if mapped[: len(_LFS_POINTER)] == _LFS_POINTER:
+        mapped.close()
+        raise CorruptCheckpoint(f"{path} is only a Git LFS pointer; the weights were not fetched. Run `git lfs pull`.")
+    return mapped
 
 
 def unmap(mapped: mmap.mmap) -> None:
