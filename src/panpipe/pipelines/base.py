@@ -161,7 +161,7 @@ class Pipeline:
             return value
         raise InputError(f"{self.task} takes {self.expects} as its input, not {_shown(value)}.")
 
-    def encode(self, inputs: list[Any], **parameters: Any) -> list[Encoded]:
+    def encode(self, inputs: list[Any], *_: Any, **parameters: Any) -> list[Encoded]:
         """The items of each input (a window of them, each as `check` made it), or the error in its place.
 
         Here: a text, or a (text, pair) tuple.
@@ -171,7 +171,7 @@ class Pipeline:
         encodings = self.tokenize(texts, pairs if any(pair is not None for pair in pairs) else None, **parameters)
         return [e if isinstance(e, PanpipeError) else [self.item(window) for window in e] for e in encodings]
 
-    def infer(self, batch: Batch, items: list[Item], **parameters: Any) -> Iterable[Array]:
+    def infer(self, batch: Batch, items: list[Item], *_: Any, **parameters: Any) -> Iterable[Array]:
         """The output of each item. Here: all that the model gives for it, or for its `rows`."""
         rows = None
         ends = batch.offsets
@@ -185,7 +185,7 @@ class Pipeline:
             return output  # type: ignore[no-any-return]
         return np.split(output, ends[1:-1])
 
-    def postprocess(self, outputs: Any, **parameters: Any) -> Any:
+    def postprocess(self, outputs: Any, *_: Any, **parameters: Any) -> Any:
         """The answer of one input, from its `Outputs`."""
         raise TypeError(f"{type(self).__name__} has no postprocess: write one that makes the answer from the outputs.")
 
@@ -272,10 +272,9 @@ class Pipeline:
         return self.model(**model_inputs)
 
     def run(self, items: Iterable[Item], batch_size: int | None = None, **parameters: Any) -> None:
-        """Fill in the items' outputs, many items to a pass.   Raises TokenizerError for an id the model lacks."""
+        """Fill in the items' outputs, many items to a forward pass."""
         for group in groups(list(items), batch_size):
             batch = to_batch(group)
-            self._check_ids(batch)
             for item, output in zip(group, self.infer(batch, group, **parameters), strict=True):
                 item.output = output
 
@@ -394,17 +393,10 @@ class Pipeline:
             )
         ids, rows = len(tokenizer), model.config.vocab_size
         if ids - rows > len(tokenizer.all_special_ids):  # fewer: special tokens that the model was never taught
-            raise self._vocabulary_error(ids - 1)
-
-    def _check_ids(self, batch: Batch) -> None:
-        if len(batch.token_ids) and int(batch.token_ids.max()) >= self.model.config.vocab_size:
-            raise self._vocabulary_error(int(batch.token_ids.max()))
-
-    def _vocabulary_error(self, largest: int) -> TokenizerError:
-        return TokenizerError(
-            f"the tokenizer gives ids up to {largest}, and the model {self.model.name_or_path or ''} has embeddings "
-            f"for {self.model.config.vocab_size} tokens: they do not belong together. Load both from one checkpoint."
-        )
+            raise TokenizerError(
+                f"the tokenizer gives ids up to {ids - 1}, and the model {model.name_or_path or ''} has embeddings for "
+                f"{rows} tokens: they do not belong together. Load both from one checkpoint."
+            )
 
     @property
     def dtype(self) -> Any:

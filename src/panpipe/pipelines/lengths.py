@@ -60,12 +60,12 @@ def encode_within(
     length = min((n for n in (max_length, limit) if n is not None), default=None)
     if strategy is not None and length is not None:
         return _encode_cut(tokenizer, texts, pairs, strategy, length, limit, options)
-    encodings: list[list[Any] | PanpipeError] = [[e] for e in tokenizer.encode_batch(texts, pairs, **options)]
+    whole = tokenizer.encode_batch(texts, pairs, **options)
+    encodings: list[list[Any] | PanpipeError] = [[encoding] for encoding in whole]
     most = limit if long_text != "window" else length
     if most is None:
         return encodings
-    for index, encoded in enumerate(encodings):
-        tokens = len(encoded[0].ids) if isinstance(encoded, list) else 0
+    for index, tokens in enumerate(map(len, whole)):
         if tokens > most:
             text, pair = texts[index : index + 1], None if pairs is None else pairs[index : index + 1]
             if long_text == "error":
@@ -129,7 +129,7 @@ def _encode_cut(
             if not _cannot_be_cut(error):
                 raise
             whole = tokenizer.encode_batch([text], pair, **options)[0]
-            tokens = len(whole.ids)
+            tokens = len(whole)
             encodings.append([whole] if limit is None or tokens <= limit else too_long(text, tokens, limit))
     return encodings
 
