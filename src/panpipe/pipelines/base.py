@@ -98,6 +98,7 @@ class Pipeline:
     expects: ClassVar[str] = "a string"  # an input, in an error's words
     default_long_text: ClassVar[str] = "error"
     default_strategy: ClassVar[str] = "longest_first"  # what is cut when a text is cut
+    open_names: ClassVar[tuple[str, ...] | None] = None  # what `_sanitize_parameters` may have in its **kwargs
     _one_by_one: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -141,7 +142,7 @@ class Pipeline:
 
     # -- what a task writes ----------------------------------------------------------------------------------------
 
-    def _sanitize_parameters(self, **parameters: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    def _sanitize_parameters(self, *_: Any, **parameters: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         """The given parameters, sorted to preprocess, forward and postprocess. Only what was given is in the answer.
 
         Raises InvalidArgument for a value that cannot be used.
@@ -210,7 +211,8 @@ class Pipeline:
 
         A pair of None among others is a text alone.
         """
-        parameters = {"long_text": self.default_long_text, "default_strategy": self.default_strategy, **parameters}
+        long_text = "error" if parameters.get("truncation") is False else self.default_long_text
+        parameters = {"long_text": long_text, "default_strategy": self.default_strategy, **parameters}
         if pairs is None or None not in pairs:
             return encode_within(self.tokenizer, texts, pairs, self.max_length, **parameters)
         encodings: list[Any] = [None] * len(texts)
@@ -346,21 +348,27 @@ class Pipeline:
     # -- parameters ------------------------------------------------------------------------------------------------
 
     @classmethod
-    def parameter_names(cls) -> tuple[str, ...]:
-        """The names of the task's own parameters."""
-        return _parameter_names(cls)[0]
+    def check_names(cls, names: Iterable[str]) -> None:
+        """Raises UnknownArgument for a name that is no parameter, with the nearest one and the list."""
+        named, open_ended = _parameter_names(cls)
+        if open_ended and cls.open_names is None:
+            return
+        known = {*named, *(cls.open_names or ()), *LENGTH_ARGUMENTS, *_OPTIONS}
+        for name in names:
+            if name not in known:
+                raise UnknownArgument(
+                    f"{cls.task_name or cls.__name__} has no parameter {name!r}.{did_you_mean(name, known)} "
+                    f"Parameters: {', '.join(sorted(known))}."
+                )
 
     def _parameters(self, given: Mapping[str, Any]) -> Parameters:
         """The constructor's parameters, overridden key by key.   Raises UnknownArgument, InvalidArgument."""
         defaults = self._defaults
-        named, open_ended = _parameter_names(type(self))
+        self.check_names(given)
+        named = _parameter_names(type(self))[0]
         own = {name: value for name, value in given.items() if name not in _OPTIONS or name in named}
         options = {name: value for name, value in given.items() if name not in own}
         lengths = {name: own.pop(name) for name in LENGTH_ARGUMENTS if name in own and name not in named}
-        if not open_ended:
-            for name in own:
-                if name not in named:
-                    raise unknown_argument(name, self.task, named)
         preprocess, forward, postprocess = self._sanitize_parameters(**own)
         preprocess = {**defaults.preprocess, **lengths, **preprocess}
         if lengths or any(name in preprocess for name in LENGTH_ARGUMENTS):
@@ -416,7 +424,7 @@ class Pipeline:
     def _num_workers(self) -> int | None:
         return self._defaults.options.num_workers
 
-    def save_pretrained(self, save_directory: str | Path, safe_serialization: bool = True, **kwargs: Any) -> None:
+    def save_pretrained(self, save_directory: str | Path, safe_serialization: bool = True) -> None:
         """Write the model and the tokenizer into a folder that `pipeline(model=folder)` opens.
 
         Raises InvalidArgument if the path is a file, or safe_serialization is False (panpipe writes safetensors).
@@ -425,18 +433,8 @@ class Pipeline:
             raise InvalidArgument("safe_serialization=False: panpipe writes model.safetensors only. Leave it out.")
         if Path(save_directory).is_file():
             raise InvalidArgument(f"{save_directory} is a file; give the name of a folder.")
-        if kwargs:
-            raise unknown_argument(next(iter(kwargs)), "save_pretrained", ("save_directory", "safe_serialization"))
         self.model.save_pretrained(save_directory)
         self.tokenizer.save_pretrained(save_directory)
-
-
-def unknown_argument(name: str, where: str, known: Iterable[str]) -> UnknownArgument:
-    """The error for a misspelt parameter, with the nearest and the list."""
-    known = sorted({*known, *LENGTH_ARGUMENTS, *_OPTIONS} if where != "save_pretrained" else known)
-    return UnknownArgument(
-        f"{where} has no parameter {name!r}.{did_you_mean(name, known)} Parameters: {', '.join(known)}."
-    )
 
 
 _SIGNATURES: dict[type, tuple[tuple[str, ...], bool]] = {}
@@ -447,7 +445,7 @@ def _parameter_names(cls: type[Pipeline]) -> tuple[tuple[str, ...], bool]:
     if cls not in _SIGNATURES:
         parameters = list(inspect.signature(cls._sanitize_parameters).parameters.values())[1:]
         _SIGNATURES[cls] = (
-            tuple(p.name for p in parameters if p.kind is not p.VAR_KEYWORD),
+            tuple(p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)),
             any(p.kind is p.VAR_KEYWORD for p in parameters),
         )
     return _SIGNATURES[cls]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import InputError, InvalidArgument, did_you_mean
-from .arguments import tokenizer_arguments
+from .arguments import TOKENIZER_ARGUMENTS, tokenizer_arguments
 from .base import Pipeline
 from .items import Array, Outputs
 
@@ -42,6 +42,7 @@ class TextClassificationPipeline(Pipeline):
     task_name: ClassVar[str] = "text-classification"
     head: ClassVar[str | None] = "sequence-classification"
     expects: ClassVar[str] = 'a string, or a dictionary {"text": …, "text_pair": …}'
+    open_names: ClassVar[tuple[str, ...] | None] = TOKENIZER_ARGUMENTS
 
     def _sanitize_parameters(
         self,
@@ -64,7 +65,7 @@ class TextClassificationPipeline(Pipeline):
             postprocess = {"top_k": None if return_all_scores else 1}
         if function_to_apply is not None:
             postprocess["function_to_apply"] = _function(function_to_apply)
-        return tokenizer_arguments(tokenizer_kwargs, self), {}, postprocess
+        return tokenizer_arguments(tokenizer_kwargs, self.task), {}, postprocess
 
     def check(self, value: Any, parameters: Mapping[str, Any]) -> Any:
         """A text, or a (text, pair) tuple.   Raises InputError."""

@@ -1,0 +1,213 @@
+"""`pipeline(...)`: from a task's name or a model's to a pipeline that is ready."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+from ..errors import HubUnavailable, InvalidArgument, MissingHead
+from .base import Pipeline
+from .placement import check_device_map, check_dtype
+from .tasks import Task, check_task, task_of_architectures, tasks_of_head
+
+__all__ = ["get_task", "pipeline"]
+
+_log = logging.getLogger("panpipe")
+
+_FINDING = ("cache_dir", "local_files_only", "subfolder")  # of model_kwargs: where to look, for the tokenizer too
+_NO_EFFECT = ("attn_implementation", "low_cpu_mem_usage", "use_safetensors")  # choices that panpipe does not leave open
+
+
+def pipeline(
+    task: str | None = None,
+    model: Any = None,
+    config: Any = None,
+    tokenizer: Any = None,
+    feature_extractor: Any = None,
+    image_processor: Any = None,
+    processor: Any = None,
+    framework: str | None = None,
+    revision: str | None = None,
+    use_fast: bool = True,
+    token: str | bool | None = None,
+    device: Any = None,
+    device_map: Any = None,
+    dtype: Any = "auto",
+    trust_remote_code: bool | None = None,
+    model_kwargs: dict[str, Any] | None = None,
+    pipeline_class: type[Pipeline] | None = None,
+    **kwargs: Any,
+) -> Any:
+    """A pipeline for a task.
+
+    task: one of `get_supported_tasks()`; may be left out where the model's config names what it is for.
+    model: a Hub id, a folder, or a model object; left out, the model that came with panpipe or the task's default.
+    config, tokenizer: likewise, where they are not the model's own. tokenizer may be (name, {its parameters}).
+    revision, token: of the Hub.   model_kwargs: cache_dir, local_files_only, subfolder, engine, new_head …
+    pipeline_class: instead of the task's.   Other named arguments: the task's parameters, as defaults of every call.
+    device, device_map, dtype, framework: the CPU, float32, "pt".   use_fast: there is one kind of tokenizer.
+    Raises UnknownTask, InvalidArgument, UnknownArgument, CheckpointError's kinds, HubUnavailable.
+    """
+    _check_unused(feature_extractor, image_processor, processor, trust_remote_code)
+    check_device_map(device_map)
+    model_kwargs, token = _model_arguments(model_kwargs, token, dtype)
+    if model is None and task is None:
+        raise InvalidArgument(
+            'give a task, as in pipeline("sentiment-analysis"), or a model, as in pipeline(model=name).'
+        )
+    if model is None and tokenizer is not None:
+        raise InvalidArgument(
+            "a tokenizer without its model: give the model too, since the default one may not fit it."
+        )
+    finding = {name: value for name, value in model_kwargs.items() if name in _FINDING}
+    hub = {"revision": revision, "token": token, **finding}
+    if task is None:
+        task = _task_of(model, hub)
+    name, row, _ = check_task(task)
+    made = pipeline_class or row.pipeline_class
+    made.check_names(key for key in kwargs if key not in ("args_parser", "torch_dtype", "modelcard", "binary_output"))
+    is_default = model is None
+    if is_default:
+        model, hub["revision"] = _default_model(name, row, revision)
+    try:
+        model, files = _load_model(model, config, made.head or row.head, hub, model_kwargs)
+        tokenizer = _load_tokenizer(tokenizer, files, config, model, hub)
+    except HubUnavailable as error:
+        raise HubUnavailable(f"{error}{_way_out(name) if is_default else ''}") from error
+    return made(model=model, tokenizer=tokenizer, framework=framework, task=task, device=device, **kwargs)
+
+
+def get_task(model: str, token: str | bool | None = None, **finding: Any) -> str:
+    """The task of a checkpoint, by the architecture that its config names.
+
+    Raises InvalidArgument where it names none, CheckpointNotFound, HubUnavailable.
+    """
+    from ..models import AutoConfig
+
+    return task_of_architectures(AutoConfig.from_pretrained(model, token=token, **finding).architectures, str(model))
+
+
+# -- the model and the tokenizer -------------------------------------------------------------------------------------
+
+
+def _load_model(model: Any, config: Any, head: str | None, hub: dict[str, Any], model_kwargs: dict[str, Any]) -> Any:
+    """(the model, where its files are or None)."""
+    if not isinstance(model, (str, Path)):
+        return model, None
+    from ..models import load_model
+    from ..weights.hub import resolve
+
+    files = resolve(model, **hub)
+    options = {name: value for name, value in model_kwargs.items() if name not in _FINDING}
+    try:
+        return load_model(files, head, config=config, **options), files
+    except MissingHead as error:
+        raise MissingHead(f"{error} {_what_it_fits(files)}") from error
+
+
+def _load_tokenizer(tokenizer: Any, files: Any, config: Any, model: Any, hub: dict[str, Any]) -> Any:
+    from ..tokenization import AutoTokenizer
+
+    options: dict[str, Any] = {}
+    if isinstance(tokenizer, tuple):
+        tokenizer, options = tokenizer[0], {key: value for key, value in tokenizer[1].items() if key != "use_fast"}
+    if tokenizer is None:
+        tokenizer = files or (config if isinstance(config, (str, Path)) else model.name_or_path)
+        if not tokenizer:
+            raise InvalidArgument(
+                "which tokenizer the model object needs cannot be told, since it was not loaded from a checkpoint: "
+                "give tokenizer=, a name or an object."
+            )
+    elif not isinstance(tokenizer, (str, Path)):
+        return tokenizer
+    if tokenizer is not files:
+        options = {**hub, **options} if tokenizer == model.name_or_path else {**hub, "revision": None, **options}
+    return AutoTokenizer.from_pretrained(tokenizer, **options)
+
+
+def _default_model(name: str, row: Task, revision: str | None) -> tuple[Any, str | None]:
+    """(where it is, its revision) of the model of a task for which the caller named none."""
+    folder = embedded_model(name)
+    if folder is not None and revision is None:
+        _log.info("no model was named: %s runs on the one that comes with panpipe (%s).", name, folder.name)
+        return folder, None
+    if row.model is None:
+        raise InvalidArgument(f"the task {name} has no default model: give one, pipeline({name!r}, model=…).")
+    revision = revision or row.revision
+    _log.warning(
+        "no model was named: %s defaults to %s at revision %s. Name a model and a revision in production.",
+        name,
+        row.model,
+        revision,
+    )
+    return row.model, revision
+
+
+def embedded_model(task: str) -> Path | None:
+    """The folder of the model that the distribution panpipe-models holds for a task, or None."""
+    if importlib.util.find_spec("panpipe_models") is None:
+        return None
+    folder = importlib.import_module("panpipe_models").path(task)
+    return None if folder is None else Path(folder)
+
+
+def _way_out(task: str) -> str:
+    choices = ["connect to the network once", f'give a folder: pipeline("{task}", model="path/to/folder")']
+    if task == "text-classification" and importlib.util.find_spec("panpipe_models") is None:
+        choices.append('install the model that comes with panpipe: pip install "panpipe[models]"')
+    return f" Without the Hub the default model of {task} cannot be had: {', or '.join(choices)}."
+
+
+def _what_it_fits(files: Any) -> str:
+    from ..models.loading import read_config
+
+    architectures = read_config(files).architectures
+    try:
+        return f"Its config names {', '.join(architectures)}, for the task {task_of_architectures(architectures, '')}."
+    except InvalidArgument:
+        return "Its config names no architecture with a task."
+
+
+def _task_of(model: Any, hub: dict[str, Any]) -> str:
+    if isinstance(model, (str, Path)):
+        return get_task(str(model), **hub)
+    return tasks_of_head(getattr(model, "head", None))[0]
+
+
+# -- arguments that are answered at once ------------------------------------------------------------------------------
+
+
+def _check_unused(feature_extractor: Any, image_processor: Any, processor: Any, trust_remote_code: Any) -> None:
+    given = {"feature_extractor": feature_extractor, "image_processor": image_processor, "processor": processor}
+    for name, value in given.items():
+        if value is not None:
+            raise InvalidArgument(f"{name} is for pictures and sound; panpipe's pipelines take text. Leave it out.")
+    if trust_remote_code:
+        raise InvalidArgument(
+            "trust_remote_code=True: panpipe never runs code from a checkpoint. Leave it out; the families that panpipe "
+            "has need none."
+        )
+
+
+def _model_arguments(given: dict[str, Any] | None, token: Any, dtype: Any) -> tuple[dict[str, Any], Any]:
+    """A copy of model_kwargs without what has an argument of its own, and the token."""
+    model_kwargs = dict(given or {})
+    old_token = model_kwargs.pop("use_auth_token", None)
+    if old_token is not None:
+        warnings.warn("use_auth_token is deprecated: write token.", FutureWarning, stacklevel=3)
+        if token is not None:
+            raise InvalidArgument("token and use_auth_token are both given: give token only.")
+        token = old_token
+    check_device_map(model_kwargs.pop("device_map", None))
+    for name in ("torch_dtype", "dtype"):
+        if name in model_kwargs and dtype not in ("auto", None):
+            raise InvalidArgument(f"dtype is given twice: on its own and as {name} in model_kwargs.")
+        check_dtype(model_kwargs.pop(name, None))
+    check_dtype(dtype)
+    for name in _NO_EFFECT:
+        model_kwargs.pop(name, None)
+    return model_kwargs, model_kwargs.pop("token", token)
