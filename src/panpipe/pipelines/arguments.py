@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidArgument, UnknownArgument, did_you_mean
+
+if TYPE_CHECKING:
+    from .base import Pipeline
 
 __all__ = ["TOKENIZER_ARGUMENTS", "tokenizer_arguments"]
 
@@ -37,7 +40,7 @@ TOKENIZER_ARGUMENTS = (*_MEANT, *_NO_EFFECT, *_REFUSED)
 """The names of the parameters that calling a tokenizer has."""
 
 
-def tokenizer_arguments(given: Mapping[str, Any], task: str) -> dict[str, Any]:
+def tokenizer_arguments(given: Mapping[str, Any], pipe: Pipeline) -> dict[str, Any]:
     """Those that matter to a pipeline. Padding and the like are accepted and change nothing.
 
     Raises UnknownArgument for one that no tokenizer has, InvalidArgument for one that asks for another kind of output.
@@ -45,7 +48,7 @@ def tokenizer_arguments(given: Mapping[str, Any], task: str) -> dict[str, Any]:
     for name, value in given.items():
         if name in _REFUSED:
             raise InvalidArgument(
-                f"{name}={value!r}: {task} does not take this parameter of a tokenizer.{_REFUSED[name]}"
+                f"{name}={value!r}: {pipe.task} does not take this parameter of a tokenizer.{_REFUSED[name]}"
             )
         if name not in TOKENIZER_ARGUMENTS:
             raise UnknownArgument(f"a tokenizer has no parameter {name!r}.{did_you_mean(name, TOKENIZER_ARGUMENTS)}")

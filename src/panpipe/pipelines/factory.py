@@ -188,8 +188,7 @@ def _check_unused(feature_extractor: Any, image_processor: Any, processor: Any, 
             raise InvalidArgument(f"{name} is for pictures and sound; panpipe's pipelines take text. Leave it out.")
     if trust_remote_code:
         raise InvalidArgument(
-            "trust_remote_code=True: panpipe never runs code from a checkpoint. Leave it out; the families that panpipe "
-            "has need none."
+            "trust_remote_code=True: panpipe never runs code from a checkpoint, and its families need none. Leave it out."
         )
 
 

@@ -54,7 +54,7 @@ class FeatureExtractionPipeline(Pipeline):
         pooled = {"pooling": pooling, "normalize": normalize}
         pooled = {name: value for name, value in pooled.items() if value is not None}
         post = pooled if return_tensors is None else {"return_tensors": return_tensors, **pooled}
-        return tokenizer_arguments(tokenizing, self.task), pooled, post
+        return tokenizer_arguments(tokenizing, self), pooled, post
 
     def _parameters(self, given: Mapping[str, Any]) -> Parameters:
         parameters = super()._parameters(given)

@@ -65,7 +65,7 @@ class TextClassificationPipeline(Pipeline):
             postprocess = {"top_k": None if return_all_scores else 1}
         if function_to_apply is not None:
             postprocess["function_to_apply"] = _function(function_to_apply)
-        return tokenizer_arguments(tokenizer_kwargs, self.task), {}, postprocess
+        return tokenizer_arguments(tokenizer_kwargs, self), {}, postprocess
 
     def check(self, value: Any, parameters: Mapping[str, Any]) -> Any:
         """A text, or a (text, pair) tuple.   Raises InputError."""
