@@ -14,10 +14,10 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NoReturn
+from urllib.parse import quote
 
 from ..errors import (
     CheckpointError,
@@ -27,6 +27,7 @@ from ..errors import (
     PanpipeError,
     UnsafeCheckpoint,
 )
+from .whole_file import whole_file
 
 __all__ = ["fetch", "is_commit"]
 
@@ -44,9 +45,9 @@ def fetch(
     folder: the model's folder in the cache.
     Raises CheckpointNotFound (repository, revision, rights), HubUnavailable, CorruptCheckpoint, UnsafeCheckpoint.
     """
-    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import errors, get_hf_file_metadata
 
-    url = hf_hub_url(repo_id, name, revision=revision, endpoint=endpoint)
+    url = f"{endpoint}/{repo_id}/resolve/{quote(revision, safe='')}/{quote(name)}"
     cache = _Cache(folder, label)
     with _as_our_errors(repo_id, label, endpoint):
         try:
@@ -88,7 +89,7 @@ class _Cache:
         """snapshots/<commit>/<name>, a relative link to the blob, or its copy where links are not to be had."""
         pointer = self._folder.joinpath("snapshots", commit, *name.split("/"))
         pointer.parent.mkdir(parents=True, exist_ok=True)
-        with _renamed_to(pointer) as temporary:
+        with whole_file(pointer) as temporary:
             try:
                 temporary.unlink()
                 temporary.symlink_to(os.path.relpath(blob, pointer.parent))
@@ -110,22 +111,8 @@ class _Cache:
             return
         ref = self._folder.joinpath("refs", *self._label.split("/"))
         ref.parent.mkdir(parents=True, exist_ok=True)
-        with _renamed_to(ref) as temporary:
+        with whole_file(ref) as temporary:
             temporary.write_text(commit, encoding="ascii")
-
-
-@contextlib.contextmanager
-def _renamed_to(path: Path) -> Iterator[Path]:
-    """An empty file beside `path`, which takes that name if the block ends well, and vanishes otherwise."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".incomplete")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def _transfer(url: str, token: str | bool | None, blob: Path, etag: str, size: int | None, name: str) -> None:
@@ -133,7 +120,7 @@ def _transfer(url: str, token: str | bool | None, blob: Path, etag: str, size: i
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented, but not in __all__
 
     blob.parent.mkdir(parents=True, exist_ok=True)
-    with _renamed_to(blob) as temporary:
+    with whole_file(blob) as temporary:
         with temporary.open("wb") as file:
             headers = build_hf_headers(token=token, library_name="panpipe")
             limited: Any = file if size is None else _Limited(file, size, url)
@@ -142,7 +129,6 @@ def _transfer(url: str, token: str | bool | None, blob: Path, etag: str, size: i
             os.fsync(file.fileno())
         if not _has_hash(temporary, etag):
             raise CorruptCheckpoint(f"what {url} sent does not have the hash {etag} it announced. Try again.")
-        os.chmod(temporary, 0o666 & ~_umask())  # noqa: PTH101 - mkstemp's own mode hides the file from everyone else
 
 
 class _Limited:
@@ -177,12 +163,6 @@ def _hash(path: Path, algorithm: Any) -> str:
         while chunk := file.read(1 << 20):
             algorithm.update(chunk)
     return str(algorithm.hexdigest())
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 @contextlib.contextmanager

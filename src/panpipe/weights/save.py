@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from .base import Tensors
+from .whole_file import whole_file
 
 __all__ = ["save_safetensors"]
 
@@ -26,19 +25,5 @@ def save_safetensors(
 
     path = Path(path)
     contiguous = {name: np.ascontiguousarray(tensor).reshape(np.shape(tensor)) for name, tensor in tensors.items()}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".", suffix=".part")
-    os.close(handle)
-    try:
+    with whole_file(path) as temporary:
         save_file(contiguous, temporary, metadata=dict(metadata or {"format": "pt"}))
-        os.chmod(temporary, 0o666 & ~_umask())  # noqa: PTH101 - mkstemp's own mode hides the file from everyone else
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
