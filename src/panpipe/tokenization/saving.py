@@ -1,0 +1,100 @@
+"""Writing a tokenizer as files that transformers opens too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenizers import AddedToken
+
+from ..errors import InvalidArgument
+from .families import FAMILIES
+from .loading import SPECIAL_TOKENS, Parts
+from .views import shell
+
+if TYPE_CHECKING:
+    from .tokenizer import Tokenizer
+
+__all__ = ["save"]
+
+_LIVE = (
+    "model_max_length",
+    "padding_side",
+    "truncation_side",
+    "clean_up_tokenization_spaces",
+)  # settings that are also attributes, whose value may have been changed
+
+
+def save(tokenizer: Tokenizer, parts: Parts, folder: Path) -> tuple[str, ...]:
+    """Write the files of a tokenizer into a folder, which is made if need be.   Raises InvalidArgument, OSError."""
+    if folder.is_file():
+        raise InvalidArgument(f"{str(folder)!r} is a file; a tokenizer is saved into a folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    files = _vocabulary(parts, folder)
+    files += [folder / "tokenizer.json", folder / "special_tokens_map.json", folder / "tokenizer_config.json"]
+    if isinstance(tokenizer.chat_template, str):
+        files.append(folder / "chat_template.jinja")
+        files[-1].write_text(tokenizer.chat_template, encoding="utf-8", newline="\n")
+    (folder / "tokenizer.json").write_text(_rust_json(parts), encoding="utf-8", newline="\n")
+    _write_json(folder / "special_tokens_map.json", _token_map(tokenizer))
+    _write_json(folder / "tokenizer_config.json", _config(tokenizer, parts, is_built_from_files=len(files) > 3))
+    return tuple(map(str, files))
+
+
+def _vocabulary(parts: Parts, folder: Path) -> list[Path]:
+    """The files from before tokenizer.json: the model's own, or a sentencepiece file as it was read."""
+    if parts.family.vocabulary and not parts.family.vocabulary[0].endswith(".model"):
+        return [Path(path) for path in parts.rust.model.save(str(folder))]
+    for name, data in parts.vocabulary.items():
+        (folder / name).write_bytes(data)
+    return [folder / name for name in parts.vocabulary]
+
+
+def _rust_json(parts: Parts) -> str:
+    """tokenizer.json, with the truncation and padding that it had when it was read."""
+    rust = shell(parts.rust)
+    if parts.truncation is not None:
+        rust.enable_truncation(**parts.truncation)
+    if parts.padding is not None:
+        rust.enable_padding(**parts.padding)
+    return str(rust.to_str(pretty=True))
+
+
+def _config(tokenizer: Tokenizer, parts: Parts, is_built_from_files: bool) -> dict[str, Any]:
+    skipped = {"added_tokens_decoder", "extra_special_tokens", "chat_template", *SPECIAL_TOKENS}
+    config = {key: value for key, value in parts.settings.items() if key not in skipped}
+    config |= {key: getattr(tokenizer, key) for key in _LIVE if key in config}
+    config["model_max_length"] = tokenizer.model_max_length
+    config["clean_up_tokenization_spaces"] = tokenizer.clean_up_tokenization_spaces
+    if tokenizer.model_input_names != list(parts.family.input_names):
+        config["model_input_names"] = tokenizer.model_input_names
+    config |= tokenizer.special_tokens_map
+    config["extra_special_tokens"] = {
+        name: str(token) for name, token in tokenizer._special_tokens.items() if name not in SPECIAL_TOKENS and token
+    }
+    if isinstance(tokenizer.chat_template, (dict, list)):
+        config["chat_template"] = tokenizer.chat_template
+    added = tokenizer.added_tokens_decoder
+    config["added_tokens_decoder"] = {str(index): added[index].__getstate__() for index in sorted(added)}
+    known = parts.class_name in FAMILIES and parts.class_name != "PreTrainedTokenizer"
+    name = parts.class_name if known else "PreTrainedTokenizer"
+    config["tokenizer_class"] = name if known and is_built_from_files else name + "Fast"
+    return config
+
+
+def _token_map(tokenizer: Tokenizer) -> dict[str, Any]:
+    def plain(token: Any) -> Any:
+        if not isinstance(token, AddedToken):
+            return token
+        return {key: value for key, value in token.__getstate__().items() if key != "special"}
+
+    return {
+        name: [plain(token) for token in value] if isinstance(value, list) else plain(value)
+        for name, value in tokenizer.special_tokens_map_extended.items()
+    }
+
+
+def _write_json(path: Path, value: Any) -> None:
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")

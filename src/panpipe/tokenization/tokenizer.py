@@ -1,0 +1,609 @@
+"""The Tokenizer: text to token ids and back, over the Rust tokenizers library."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tokenizers import AddedToken, Encoding
+from tokenizers import Tokenizer as RustTokenizer
+
+from ..errors import InputError, InvalidArgument, TokenizerError
+from . import decoding, saving
+from .batch_encoding import BatchEncoding
+from .guard import load
+from .loading import NO_LIMIT, Parts, assemble, load_parts
+from .options import CallOptions, Plan, WarnOnce, plan, refuse_unknown
+from .padding import NO_PAD_TOKEN, pad_encodings, pad_examples, round_up
+from .special_tokens import SpecialTokens
+from .views import Truncation, Views, batch_of
+
+__all__ = ["AutoTokenizer", "Tokenizer"]
+
+T = TypeVar("T", bound="Tokenizer")
+
+
+class Tokenizer(SpecialTokens):
+    """Text to token ids and back.
+
+    Made by `from_pretrained`, or from a `tokenizers.Tokenizer`:  Tokenizer(tokenizer_object=…, unk_token="[UNK]", …).
+    A call never changes it, and it may be used from several threads.
+
+    model_max_length: the model's limit in tokens, 10**30 where the files name none.
+    padding_side, truncation_side: 'right' or 'left'.   model_input_names: what a call returns by default.
+    """
+
+    tokenizer_class: str | None = None  # of the named classes (BertTokenizer …): instead of what the files say
+    is_fast = True
+    pad_token_type_id = 0
+
+    def __init__(
+        self,
+        *,
+        tokenizer_object: RustTokenizer | None = None,
+        tokenizer_file: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> None:
+        if (tokenizer_object is None) == (tokenizer_file is None):
+            raise InvalidArgument(
+                "give either tokenizer_object= or tokenizer_file=; a checkpoint's tokenizer comes from "
+                f"{type(self).__name__}.from_pretrained(name_or_folder)."
+            )
+        if tokenizer_object is not None:
+            rust = copy.deepcopy(tokenizer_object)
+        else:
+            path = Path(tokenizer_file or "")
+            rust = load(str(path), RustTokenizer.from_buffer, path.read_bytes())
+        self._take(assemble("", self.tokenizer_class or "PreTrainedTokenizer", settings, rust))
+
+    @classmethod
+    def from_pretrained(
+        cls: type[T],
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+        subfolder: str | None = None,
+        use_fast: bool = True,
+        **overrides: Any,
+    ) -> T:
+        """The tokenizer of a checkpoint: a folder, or a model id of the Hub.
+
+        overrides: settings that win over the files', such as do_lower_case, model_max_length, pad_token, padding_side.
+        use_fast is accepted and makes no difference: there is one kind.
+        Raises CheckpointNotFound, TokenizerError, CorruptCheckpoint, HubUnavailable.
+        """
+        from ..weights.hub import resolve
+
+        for ignored in ("trust_remote_code", "force_download", "config", "_from_auto"):
+            overrides.pop(ignored, None)
+        source = resolve(
+            pretrained_model_name_or_path,
+            revision=revision,
+            cache_dir=cache_dir,
+            token=token,
+            local_files_only=local_files_only,
+            subfolder=subfolder,
+        )
+        return cls._of(load_parts(source, overrides, cls.tokenizer_class))
+
+    @classmethod
+    def _of(cls: type[T], parts: Parts) -> T:
+        tokenizer = cls.__new__(cls)
+        tokenizer._take(parts)
+        return tokenizer
+
+    def _take(self, parts: Parts) -> None:
+        settings = parts.settings
+        self._parts = parts
+        self._rust = parts.rust
+        self._special_tokens = parts.special_tokens
+        self._views = Views(parts.rust)
+        self._warn = WarnOnce()
+        self.name_or_path: str = parts.name
+        limit = settings.get("model_max_length")
+        self.model_max_length: int = NO_LIMIT if limit is None else limit
+        self.padding_side: str = settings.get("padding_side", "right")
+        self.truncation_side: str = settings.get("truncation_side", "right")
+        self.model_input_names: list[str] = list(settings.get("model_input_names", parts.family.input_names))
+        self.clean_up_tokenization_spaces: bool = bool(settings.get("clean_up_tokenization_spaces", False))
+        self.split_special_tokens: bool = bool(settings.get("split_special_tokens", False))
+        self.add_prefix_space: bool = bool(settings.get("add_prefix_space", False))
+        self.chat_template: Any = settings.get("chat_template")
+        self.verbose: bool = False
+
+    # -- encoding, for pipelines -------------------------------------------------------------------------------------
+
+    def encode_batch(
+        self,
+        texts: Sequence[Any],
+        pairs: Sequence[Any] | None = None,
+        *,
+        add_special_tokens: bool = True,
+        truncation: str = "do_not_truncate",
+        max_length: int | None = None,
+        stride: int = 0,
+        overflow: bool = False,
+        is_split_into_words: bool = False,
+    ) -> list[Encoding]:
+        """The Rust library's encodings of several texts (or pairs), in one call, not padded.
+
+        Each has ids, type_ids, offsets (characters of the text), word_ids, sequence_ids, special_tokens_mask, tokens.
+        truncation: 'longest_first', 'only_first', 'only_second' or 'do_not_truncate', to max_length (default: the
+        model's).
+        overflow: what was cut is wanted too: in each encoding's `overflowing`, in windows that share `stride` tokens.
+        Raises InputError, TooLong (truncation cannot make it fit), InvalidArgument, TokenizerError.
+        """
+        cut = self._truncation(truncation, max_length, stride if overflow else 0)
+        return self._views.encode(
+            batch_of(texts, pairs), cut, add_special_tokens=add_special_tokens, words=is_split_into_words
+        )
+
+    def encode_ids(
+        self,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None = None,
+        *,
+        add_special_tokens: bool = True,
+        truncation: str = "do_not_truncate",
+        max_length: int | None = None,
+    ) -> tuple[list[list[int]], list[list[int]] | None]:
+        """The ids of several texts (or pairs) and, if the model takes them, their token types: the fastest way to a
+        Batch.
+
+        Returns (ids, type_ids or None), a list per text.   Raises as `encode_batch` does.
+        """
+        cut = self._truncation(truncation, max_length, 0)
+        inputs = batch_of(texts, pairs)
+        encodings = self._views.encode(inputs, cut, add_special_tokens=add_special_tokens, fast=True)
+        types = [encoding.type_ids for encoding in encodings] if "token_type_ids" in self.model_input_names else None
+        return [encoding.ids for encoding in encodings], types
+
+    def _truncation(self, strategy: str, max_length: int | None, stride: int) -> Truncation | None:
+        if strategy == "do_not_truncate":
+            return None
+        options = CallOptions(truncation=strategy, max_length=max_length, stride=stride)
+        return self._cut(plan(options, self.model_max_length, self._warn), stride)
+
+    def _cut(self, planned: Plan, stride: int) -> Truncation | None:
+        if planned.truncation == "do_not_truncate" or planned.max_length is None:
+            return None
+        return Truncation(int(planned.max_length), stride, planned.truncation, self.truncation_side)
+
+    # -- encoding, as in transformers --------------------------------------------------------------------------------
+
+    def __call__(
+        self,
+        text: Any = None,
+        text_pair: Any = None,
+        text_target: Any = None,
+        text_pair_target: Any = None,
+        add_special_tokens: bool = True,
+        padding: bool | str = False,
+        truncation: bool | str | None = None,
+        max_length: int | None = None,
+        stride: int = 0,
+        is_split_into_words: bool = False,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_tensors: str | None = None,
+        return_token_type_ids: bool | None = None,
+        return_attention_mask: bool | None = None,
+        return_overflowing_tokens: bool = False,
+        return_special_tokens_mask: bool = False,
+        return_offsets_mapping: bool = False,
+        return_length: bool = False,
+        verbose: bool = True,
+        split_special_tokens: bool | None = None,
+        **unknown: Any,
+    ) -> BatchEncoding:
+        """Token ids (and what else is asked for) of a text, a pair of texts, or a list of either.
+
+        text: str; list[str] for a batch; list[str] of words, or a list of those, with is_split_into_words=True.
+        text_pair: the second texts.   text_target: texts whose ids are returned as `labels`.
+        padding: True or 'longest'; 'max_length'.   truncation: True or 'longest_first'; 'only_first'; 'only_second'.
+        max_length: in tokens, special ones included; default: model_max_length.
+        return_overflowing_tokens: also what was cut, in windows that share `stride` tokens;
+        `overflow_to_sample_mapping` says which text each row is of.   return_tensors: 'np' or 'pt'. Raises InputError,
+        TooLong, InvalidArgument, UnknownArgument, TokenizerError.
+        """
+        if unknown:
+            refuse_unknown(unknown)
+        options = CallOptions(
+            add_special_tokens,
+            padding,
+            truncation,
+            max_length,
+            stride,
+            is_split_into_words,
+            pad_to_multiple_of,
+            padding_side,
+            return_tensors,
+            return_token_type_ids,
+            return_attention_mask,
+            return_overflowing_tokens,
+            return_special_tokens_mask,
+            return_offsets_mapping,
+            return_length,
+            verbose,
+            split_special_tokens,
+        )
+        if text is None and text_target is None:
+            raise InputError("the text is None; expected a str or a list of them (or text_target=).")
+        if text_target is None:
+            return self._call_one(text, text_pair, options)
+        targets = self._call_one(text_target, text_pair_target, options)
+        if text is None:
+            return targets
+        encodings = self._call_one(text, text_pair, options)
+        encodings["labels"] = targets["input_ids"]
+        return encodings
+
+    def _call_one(self, text: Any, pair: Any, options: CallOptions) -> BatchEncoding:
+        """One argument of a call: a batch, or a single text."""
+        is_list = isinstance(text, (list, tuple))
+        if not is_list and not isinstance(text, str):
+            raise InputError(f"the text is {text!r:.60} ({type(text).__name__}); expected a str or a list of them.")
+        if options.is_split_into_words:
+            is_list = is_list and len(text) > 0 and isinstance(text[0], (list, tuple))
+        if not is_list:
+            return self._encode_one(text, pair, options)
+        if isinstance(pair, str):
+            raise InputError(
+                "text is a list and text_pair one str; a batch needs a list of second texts, one for each text."
+            )
+        return self._encode_rows(batch_of(text, pair), options)
+
+    def encode_plus(self, text: Any, text_pair: Any = None, **options: Any) -> BatchEncoding:
+        """As a call, for one text or pair."""
+        return self._encode_one(text, text_pair, CallOptions.of(options))
+
+    def batch_encode_plus(self, batch_text_or_text_pairs: Sequence[Any], **options: Any) -> BatchEncoding:
+        """As a call, for a list of texts or (text, text_pair)."""
+        return self._encode_rows(batch_of(batch_text_or_text_pairs), CallOptions.of(options))
+
+    def encode(self, text: Any, text_pair: Any = None, add_special_tokens: bool = True, **options: Any) -> Any:
+        """The ids of one text or pair: a list, or what return_tensors= asks for."""
+        return self.encode_plus(text, text_pair, add_special_tokens=add_special_tokens, **options)["input_ids"]
+
+    def tokenize(
+        self, text: str, pair: str | None = None, add_special_tokens: bool = False, **options: Any
+    ) -> list[str]:
+        """The tokens of one text or pair."""
+        return self.encode_plus(text, pair, add_special_tokens=add_special_tokens, **options).tokens()
+
+    def _encode_one(self, text: Any, pair: Any, options: CallOptions) -> BatchEncoding:
+        batch = self._encode_rows([(text, pair)] if pair else [text], options)
+        if options.return_tensors is None and not options.return_overflowing_tokens:
+            data = batch.data
+            for key, value in data.items():
+                if value and isinstance(value[0], list):
+                    data[key] = value[0]
+        return batch
+
+    def _encode_rows(self, inputs: list[Any], options: CallOptions) -> BatchEncoding:
+        words = options.is_split_into_words
+        if words and self._parts.family.words_need_prefix and not self.add_prefix_space:
+            raise InvalidArgument(
+                "is_split_into_words=True needs a tokenizer that puts a space before each word: load this one with "
+                "from_pretrained(…, add_prefix_space=True)."
+            )
+        planned = plan(options, self.model_max_length, self._warn)
+        if planned.padding != "do_not_pad" and self.pad_token_id is None:
+            raise InvalidArgument(NO_PAD_TOKEN)
+        encodings = self._views.encode(
+            inputs,
+            self._cut(planned, options.stride),
+            add_special_tokens=options.add_special_tokens,
+            words=words,
+            split_special=self._split_special(options),
+        )
+        rows, samples = encodings, None
+        if options.return_overflowing_tokens:
+            rows, samples = flatten_windows(encodings)
+        if planned.padding != "do_not_pad":
+            self._pad_rows(rows, encodings, planned, options)
+        data = self._columns(rows, options)
+        if samples is not None:
+            data["overflow_to_sample_mapping"] = samples
+        if planned.max_length is None and options.verbose:
+            self._warn_too_long(data["input_ids"])
+        return BatchEncoding(data, rows, options.return_tensors)
+
+    def _split_special(self, options: CallOptions) -> bool | None:
+        wanted = self.split_special_tokens if options.split_special_tokens is None else options.split_special_tokens
+        return wanted if wanted != self._rust.encode_special_tokens else None
+
+    def _pad_rows(self, rows: list[Encoding], encodings: list[Encoding], planned: Plan, options: CallOptions) -> None:
+        length = planned.max_length or 0
+        if planned.padding == "longest":
+            length = max(map(len, encodings), default=0)
+        side = options.padding_side or self.padding_side
+        if side not in ("right", "left"):
+            raise InvalidArgument(f"padding_side={side!r}: expected 'right' or 'left'.")
+        pad_id = self.pad_token_id
+        assert pad_id is not None, "checked before encoding"
+        pad_encodings(rows, round_up(length, options.pad_to_multiple_of), side, pad_id, self.pad_token or "")
+
+    def _columns(self, rows: list[Encoding], options: CallOptions) -> dict[str, Any]:
+        names = self.model_input_names
+        data: dict[str, Any] = {"input_ids": [row.ids for row in rows]}
+        with_types = options.return_token_type_ids
+        if "token_type_ids" in names if with_types is None else with_types:
+            data["token_type_ids"] = [row.type_ids for row in rows]
+        with_mask = options.return_attention_mask
+        if "attention_mask" in names if with_mask is None else with_mask:
+            data["attention_mask"] = [row.attention_mask for row in rows]
+        if options.return_special_tokens_mask:
+            data["special_tokens_mask"] = [row.special_tokens_mask for row in rows]
+        if options.return_offsets_mapping:
+            data["offset_mapping"] = [row.offsets for row in rows]
+        if options.return_length:
+            data["length"] = [len(row) for row in rows]
+        return data
+
+    def _warn_too_long(self, rows: list[list[int]]) -> None:
+        for ids in rows:
+            if len(ids) > self.model_max_length > 0:
+                self._warn(
+                    "too-long",
+                    "%d tokens are more than the %d that the model takes: truncate (truncation=True) or split the "
+                    "text.",
+                    len(ids),
+                    self.model_max_length,
+                )
+
+    # -- padding -----------------------------------------------------------------------------------------------------
+
+    def pad(
+        self,
+        encoded_inputs: Any,
+        padding: bool | str = True,
+        max_length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: str | None = None,
+        verbose: bool = True,
+    ) -> BatchEncoding:
+        """Pad examples that are tokenized already: a call's output, or a list of such, one per example.
+
+        Raises InputError (no input_ids), InvalidArgument (no padding token).
+        """
+        options = CallOptions(padding=padding, truncation=False, max_length=max_length, verbose=False)
+        planned = plan(options, self.model_max_length, self._warn)
+        if planned.padding != "do_not_pad" and self.pad_token_id is None:
+            raise InvalidArgument(NO_PAD_TOKEN)
+        with_mask = (
+            "attention_mask" in self.model_input_names if return_attention_mask is None else return_attention_mask
+        )
+        return pad_examples(
+            encoded_inputs,
+            main=self.model_input_names[0],
+            length=planned.max_length if planned.padding == "max_length" else None,
+            longest=planned.padding == "longest",
+            multiple=pad_to_multiple_of,
+            side=padding_side or self.padding_side,
+            pad_id=self.pad_token_id,
+            with_mask=with_mask,
+            return_tensors=return_tensors,
+        )
+
+    # -- decoding ----------------------------------------------------------------------------------------------------
+
+    def decode(
+        self, token_ids: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
+    ) -> str:
+        """The text of one sequence of ids (an int, list, array or tensor)."""
+        text = decoding.decode(self._rust, decoding.id_list(token_ids), skip_special_tokens)
+        return decoding.clean_up(text) if self._cleans(clean_up_tokenization_spaces) else text
+
+    def batch_decode(
+        self, sequences: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
+    ) -> list[str]:
+        """The text of each of several sequences of ids."""
+        return [self.decode(ids, skip_special_tokens, clean_up_tokenization_spaces) for ids in sequences]
+
+    def _cleans(self, asked: bool | None) -> bool:
+        return self.clean_up_tokenization_spaces if asked is None else asked
+
+    def convert_tokens_to_string(self, tokens: list[str]) -> str:
+        """The text that tokens stand for."""
+        decoder = self._rust.decoder
+        return " ".join(tokens) if decoder is None else str(load("the decoder", decoder.decode, tokens))
+
+    def convert_tokens_to_ids(self, tokens: str | Iterable[str]) -> Any:
+        """A token's id (the unknown token's for one that is none), or a list of them."""
+        if isinstance(tokens, str):
+            return self._id_or_unknown(tokens)
+        return [self._id_or_unknown(token) for token in tokens]
+
+    def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
+        """An id's token (None for one that is none), or a list of them."""
+        if hasattr(ids, "__index__") and not hasattr(ids, "__len__"):
+            return self._rust.id_to_token(decoding.id_list(ids)[0])
+        skipped = set(self.all_special_ids) if skip_special_tokens else ()
+        return [self._rust.id_to_token(index) for index in decoding.id_list(ids) if index not in skipped]
+
+    @staticmethod
+    def clean_up_tokenization(out_string: str) -> str:
+        """Take out the spaces before English punctuation and contractions."""
+        return decoding.clean_up(out_string)
+
+    # -- the vocabulary ----------------------------------------------------------------------------------------------
+
+    @property
+    def vocab_size(self) -> int:
+        """Without the added tokens."""
+        return self._rust.get_vocab_size(with_added_tokens=False)
+
+    def __len__(self) -> int:
+        """With the added tokens."""
+        return self._rust.get_vocab_size(with_added_tokens=True)
+
+    def __bool__(self) -> bool:
+        """A tokenizer is never 'empty'."""
+        return True
+
+    def get_vocab(self) -> dict[str, int]:
+        """Token → id, with the added tokens."""
+        return self._rust.get_vocab(with_added_tokens=True)
+
+    @property
+    def vocab(self) -> dict[str, int]:
+        """As `get_vocab`."""
+        return self.get_vocab()
+
+    @property
+    def added_tokens_decoder(self) -> dict[int, AddedToken]:
+        """Id → added token."""
+        return self._rust.get_added_tokens_decoder()
+
+    @property
+    def added_tokens_encoder(self) -> dict[str, int]:
+        """Added token → id, in the order of the ids."""
+        return {str(token): index for index, token in sorted(self.added_tokens_decoder.items())}
+
+    def get_added_vocab(self) -> dict[str, int]:
+        """As `added_tokens_encoder`."""
+        return self.added_tokens_encoder
+
+    def add_tokens(self, new_tokens: Any, special_tokens: bool = False) -> int:
+        """Add tokens to the vocabulary; how many were new. The model's embeddings must grow as well."""
+        tokens = [new_tokens] if isinstance(new_tokens, (str, AddedToken)) else list(new_tokens)
+        add = self._rust.add_special_tokens if special_tokens else self._rust.add_tokens
+        added = add(tokens)
+        self._views.forget()
+        return int(added)
+
+    def add_special_tokens(
+        self, special_tokens_dict: Mapping[str, Any], replace_additional_special_tokens: bool = True
+    ) -> int:
+        """Give special tokens by role ({'pad_token': '[PAD]'}), adding those that are not in the vocabulary.
+
+        How many were new.
+        """
+        return self.add_tokens(self._name_special(special_tokens_dict, replace_additional_special_tokens), True)
+
+    # -- special tokens in sequences of ids --------------------------------------------------------------------------
+
+    def num_special_tokens_to_add(self, pair: bool = False) -> int:
+        """How many tokens are put around a text or pair."""
+        return self._rust.num_special_tokens_to_add(pair)
+
+    @property
+    def max_len_single_sentence(self) -> int:
+        """The tokens that a text may have, without the special ones."""
+        return self.model_max_length - self.num_special_tokens_to_add(pair=False)
+
+    @property
+    def max_len_sentences_pair(self) -> int:
+        """The tokens that the two texts of a pair may have together."""
+        return self.model_max_length - self.num_special_tokens_to_add(pair=True)
+
+    def get_special_tokens_mask(
+        self, token_ids_0: Any, token_ids_1: Any = None, already_has_special_tokens: bool = False
+    ) -> list[int]:
+        """1 where an id is a special token's, of ids that have theirs already."""
+        if not already_has_special_tokens or token_ids_1 is not None:
+            raise InvalidArgument(
+                "get_special_tokens_mask takes one sequence with already_has_special_tokens=True; for a text, call "
+                "the tokenizer "
+                "with return_special_tokens_mask=True."
+            )
+        special = set(self.all_special_ids)
+        return [int(index in special) for index in decoding.id_list(token_ids_0)]
+
+    def build_inputs_with_special_tokens(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
+    ) -> list[int]:
+        """Ids of a text (or pair) with the special tokens around them."""
+        return [index for index, _ in self._around(token_ids_0, token_ids_1)]
+
+    def create_token_type_ids_from_sequences(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
+    ) -> list[int]:
+        """The token types of `build_inputs_with_special_tokens`."""
+        return [type_id for _, type_id in self._around(token_ids_0, token_ids_1)]
+
+    def _around(self, first: list[int], second: list[int] | None) -> list[tuple[int, int]]:
+        """(id, type) of the two with special tokens, found by how a word that stands for each is treated."""
+        probe = "a" if second is None else ("a", "a")
+        (encoding,) = self._views.encode([probe], None)
+        around: list[tuple[int, int]] = []
+        done: set[int | None] = {None}
+        for index, type_id, sequence in zip(encoding.ids, encoding.type_ids, encoding.sequence_ids, strict=True):
+            if sequence is None:
+                around.append((index, type_id))
+            elif sequence not in done:
+                around += [(own, type_id) for own in (second if sequence else first) or ()]
+            done.add(sequence)
+        if not done >= ({0} if second is None else {0, 1}):
+            raise TokenizerError(
+                "this tokenizer has no token for the letter 'a', by which the special tokens' places are found."
+            )
+        return around
+
+    # -- the rest ----------------------------------------------------------------------------------------------------
+
+    @property
+    def backend_tokenizer(self) -> RustTokenizer:
+        """The Rust tokenizer. Change it right where it is taken, if at all: truncation works on copies made later."""
+        self._views.forget()
+        return self._rust
+
+    @property
+    def init_kwargs(self) -> dict[str, Any]:
+        """The settings it was made with."""
+        return dict(self._parts.settings)
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and the vocabulary; the files' paths."""
+        return saving.save(self, self._parts, Path(save_directory))
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        del state["_views"], state["_warn"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._rust = self._parts.rust
+        self._special_tokens = self._parts.special_tokens
+        self._views, self._warn = Views(self._rust), WarnOnce()
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(name_or_path={self.name_or_path!r}, class={self._parts.class_name}, "
+            f"vocab_size={self.vocab_size}, "
+            f"model_max_length={self.model_max_length}, padding_side={self.padding_side!r}, "
+            f"truncation_side={self.truncation_side!r}, special_tokens={self.special_tokens_map})"
+        )
+
+
+def flatten_windows(encodings: Sequence[Encoding]) -> tuple[list[Encoding], list[int]]:
+    """Each encoding followed by its further windows, and for every row the number of the text it is of."""
+    rows: list[Encoding] = []
+    samples: list[int] = []
+    for index, encoding in enumerate(encodings):
+        windows = [encoding, *encoding.overflowing]
+        rows += windows
+        samples += [index] * len(windows)
+    return rows, samples
+
+
+class AutoTokenizer:
+    """`AutoTokenizer.from_pretrained(…)`: the tokenizer of any checkpoint, as a Tokenizer."""
+
+    def __init__(self) -> None:
+        raise InvalidArgument("AutoTokenizer is not made but loaded: AutoTokenizer.from_pretrained(name_or_folder).")
+
+    @staticmethod
+    def from_pretrained(pretrained_model_name_or_path: str | os.PathLike[str], **options: Any) -> Tokenizer:
+        """As `Tokenizer.from_pretrained`."""
+        return Tokenizer.from_pretrained(pretrained_model_name_or_path, **options)
