@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
+
+import numpy as np
 
 SMALL = {
     "vocab_size": 61,
@@ -55,3 +58,51 @@ HEADS = {
     "question-answering": "AutoModelForQuestionAnswering",
 }
 """our name of a head -> the class that makes it, here and in transformers."""
+
+
+def made(name: str, head: str, engine: str | None = None) -> Any:
+    """A model whose weights are a formula, the same on every machine and with every NumPy."""
+    from panpipe.models import CONFIGS as CONFIG_CLASSES
+    from panpipe.models import FAMILIES, Model, class_named
+    from panpipe.models.loading import Stored
+    from panpipe.ops import get_ops
+
+    model_type, keys = CONFIGS[name]
+    config_class = next(c for c in CONFIG_CLASSES.values() if c.model_type == model_type)
+    config = config_class.from_dict(keys | ({"num_labels": 2} if head == "question-answering" else {}))
+    family = FAMILIES[model_type]
+    slots = family.slots(config, head)
+    tensors: dict[str, dict[str, np.ndarray[Any, Any]]] = {
+        slot: {part: _wave(f"{slot}.{part}", shape) for part, shape in kind.shapes().items()}
+        for slot, kind in slots.items()
+    }
+    if "head.decoder" in tensors and config.tie_word_embeddings:
+        tensors["head.decoder"]["weight"] = tensors["embeddings.tokens"]["weight"]
+    model: Model = class_named(family, model_type, head)(
+        config, Stored(slots, tensors.__getitem__), ops=get_ops(engine)
+    )
+    return model
+
+
+def _wave(name: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    frequency = 1.0 + sum(name.encode()) % 97 / 61.0
+    values = np.sin(np.arange(int(np.prod(shape))) * frequency + len(name)) * 0.4
+    return (values + (1.0 if "norm" in name and name.endswith("weight") else 0.0)).reshape(shape).astype(np.float32)
+
+
+def rectangle(name: str, seed: int) -> dict[str, np.ndarray[Any, Any]]:
+    """Four rows of ids, of different lengths (one of a single token), padded on the right."""
+    keys = CONFIGS[name][1]
+    generator = random.Random(seed)
+    longest = 290 if "long" in name else 30
+    lengths = (longest, 1, longest // 2, longest - 1)
+    padding = keys.get("pad_token_id", 1 if "roberta" in name or name.startswith(("camembert", "mpnet")) else 0)
+    ids = np.full((4, longest), padding)
+    mask = np.zeros((4, longest), np.int64)
+    for row, length in enumerate(lengths):
+        ids[row, :length] = [generator.randrange(5, keys["vocab_size"]) for _ in range(length)]
+        mask[row, :length] = 1
+    given = {"input_ids": ids, "attention_mask": mask}
+    if CONFIGS[name][0] in ("bert", "electra", "albert") and keys.get("type_vocab_size", 2) > 1:
+        given["token_type_ids"] = np.array([[generator.randrange(2) for _ in range(longest)] for _ in range(4)])
+    return given

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.models.tiny import CONFIGS, HEADS
+from tests.models.tiny import CONFIGS, HEADS, rectangle
 
 torch = pytest.importorskip("torch", reason="the oracle's environment has it")
 transformers = pytest.importorskip("transformers", reason="the oracle's environment has it")
@@ -36,17 +36,8 @@ def oracle_model(name: str, head: str, seed: int) -> Any:
     return model
 
 
-def rectangle(name: str, seed: int) -> dict[str, Any]:
-    keys = CONFIGS[name][1]
-    generator = np.random.default_rng(seed)
-    longest = min(30, keys["max_position_embeddings"] - 5) if "long" not in name else 290
-    shape = (4, longest)
-    ids = generator.integers(5, keys["vocab_size"], shape)
-    lengths = np.array([longest, 1, longest // 2, longest - 1])
-    mask = (np.arange(longest) < lengths[:, None]).astype(np.int64)
-    padding = keys.get("pad_token_id", 0 if "bert" in name and "roberta" not in name else 1)
-    ids = np.where(mask == 1, ids, padding)
-    return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)}
+def tensors(name: str, seed: int) -> dict[str, Any]:
+    return {key: torch.tensor(values) for key, values in rectangle(name, seed).items()}
 
 
 @pytest.mark.parametrize("engine", ["reference", "native", "torch"])
@@ -56,9 +47,7 @@ def test_outputs_equal_transformers(name: str, head: str, engine: str, tmp_path:
     theirs = oracle_model(name, head, seed=1)
     theirs.save_pretrained(tmp_path / "theirs")
     mine = getattr(ours, HEADS[head]).from_pretrained(tmp_path / "theirs", engine=engine)
-    given = rectangle(name, seed=2)
-    if getattr(mine.config, "type_vocab_size", 0) > 1:
-        given["token_type_ids"] = torch.tensor(np.random.default_rng(3).integers(0, 2, given["input_ids"].shape))
+    given = tensors(name, seed=2)
     with torch.no_grad():
         expected = theirs(**given, output_hidden_states=True)
     got = mine(**given, output_hidden_states=True)
@@ -89,7 +78,7 @@ def test_attentions_equal_transformers(name: str, tmp_path: Path) -> None:
     config = transformers.AutoConfig.for_model(model_type, **keys, attn_implementation="eager")
     theirs = transformers.AutoModel.from_config(config).eval()
     theirs.save_pretrained(tmp_path)
-    given = rectangle(name, seed=4)
+    given = tensors(name, seed=4)
     expected = theirs(**given, output_attentions=True).attentions
     got = ours.AutoModel.from_pretrained(tmp_path)(**given, output_attentions=True).attentions
     kept = given["attention_mask"].numpy().astype(bool)

@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING, Any
 from .config import Config
 from .families import FAMILIES
 from .family import HEADS
-from .model import AUTO_CLASSES, CLASSES, Model, load_model
+from .model import AUTO_CLASSES, CLASSES, Model, class_named, load_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["CONFIGS", "FAMILIES", "HEADS", "AutoConfig", "Config", "Model", "class_names", "load_model"]
+__all__ = [
+    "AUTO_CLASSES",
+    "CLASSES",
+    "CONFIGS",
+    "FAMILIES",
+    "HEADS",
+    "AutoConfig",
+    "Config",
+    "Model",
+    "class_named",
+    "class_names",
+    "load_model",
+]
 
 CONFIGS: dict[str, type[Config]] = {
     config.__name__: config for family in dict.fromkeys(FAMILIES.values()) for config in family.configs

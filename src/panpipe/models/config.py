@@ -51,7 +51,7 @@ class Config:
         labels = {int(i): label for i, label in self.id2label.items()}
         if not labels and self.label2id:
             labels = {i: label for label, i in self.label2id.items()}
-        if not labels or (self.num_labels and len(labels) != self.num_labels):
+        if not labels:
             labels = {i: f"LABEL_{i}" for i in range(self.num_labels or 2)}
         if sorted(labels) != list(range(len(labels))):
             raise ConfigError(f"id2label must number the labels 0 to {len(labels) - 1}; it has {sorted(labels)[:8]}.")

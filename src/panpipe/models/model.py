@@ -21,10 +21,11 @@ from ..weights.source import Source as Files
 from . import loading
 from .config import Config
 from .edge import ModelOutput, call_with_rectangles
+from .families import FAMILIES
 from .family import HEADS, EncoderFamily
 from .loading import Stored
 
-__all__ = ["Model", "class_of", "load_model"]
+__all__ = ["Model", "class_named", "class_of", "load_model"]
 
 M = TypeVar("M", bound="Model")
 
@@ -228,14 +229,18 @@ def class_of(cls: type[M], config: Config) -> type[M]:
     """The class for a config among the family's, for a class that stands for any (AutoModel…)."""
     if cls.model_types:
         return cls
-    family = loading.family_of(config)
-    prefix = family.class_prefixes[family.model_types.index(config.model_type)]
-    return CLASSES[prefix + HEADS[cls.head].class_suffix]  # type: ignore[return-value]
+    return class_named(loading.family_of(config), config.model_type, cls.head)  # type: ignore[return-value]
+
+
+def class_named(family: EncoderFamily, model_type: str, head: str) -> type[Model]:
+    """The class of a family's model with that head: `BertForMaskedLM`."""
+    prefix = family.class_prefixes[family.model_types.index(model_type)]
+    return CLASSES[prefix + HEADS[head].class_suffix]
 
 
 def _family_classes() -> dict[str, type[Model]]:
     made: dict[str, type[Model]] = {}
-    for family in dict.fromkeys(loading.FAMILIES.values()):
+    for family in dict.fromkeys(FAMILIES.values()):
         for model_type, prefix in zip(family.model_types, family.class_prefixes, strict=True):
             for head in family.heads:
                 name = prefix + HEADS[head].class_suffix
