@@ -214,7 +214,7 @@ class Pipeline:
         long_text = "error" if parameters.get("truncation") is False else self.default_long_text
         parameters = {"long_text": long_text, "default_strategy": self.default_strategy, **parameters}
         if pairs is None or None not in pairs:
-            return encode_within(self.tokenizer, texts, pairs, self.max_length, **parameters)
+            return _not_empty(encode_within(self.tokenizer, texts, pairs, self.max_length, **parameters))
         encodings: list[Any] = [None] * len(texts)
         for alone in (True, False):
             chosen = [index for index, pair in enumerate(pairs) if (pair is None) is alone]
@@ -223,7 +223,7 @@ class Pipeline:
                 chosen, encode_within(self.tokenizer, *some, self.max_length, **parameters), strict=True
             ):
                 encodings[index] = encoding
-        return encodings
+        return _not_empty(encodings)
 
     def item(self, encoding: Any, **more: Any) -> Item:
         """An Encoding to run: its ids, and its types where the model has them."""
@@ -459,6 +459,14 @@ def _limit(model: Any, tokenizer: Any) -> int | None:
 
 def _as_outputs(value: Any, encoded: Encoded) -> Outputs | PanpipeError:
     return encoded if isinstance(encoded, PanpipeError) else Outputs(value, encoded)
+
+
+def _not_empty(encoded: list[list[Any] | PanpipeError]) -> list[list[Any] | PanpipeError]:
+    """A text of no tokens (without special ones, or of characters that the tokenizer drops) is an error."""
+    return [
+        InputError("the text has no tokens: there is nothing to run.") if isinstance(e, list) and not len(e[0]) else e
+        for e in encoded
+    ]
 
 
 def _shown(value: Any) -> str:

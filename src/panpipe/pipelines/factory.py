@@ -73,9 +73,11 @@ def pipeline(
     is_default = model is None
     if is_default:
         model, hub["revision"] = _default_model(name, row, revision)
+    typed = model if isinstance(model, (str, Path)) else None
     try:
-        model, files = _load_model(model, config, made.head or row.head, hub, model_kwargs)
-        tokenizer = _load_tokenizer(tokenizer, files, config, model, hub)
+        if typed is not None:
+            model = _load_model(typed, config, made.head or row.head, hub, model_kwargs)
+        tokenizer = _load_tokenizer(tokenizer, typed, config, model, hub)
     except HubUnavailable as error:
         raise HubUnavailable(f"{error}{_way_out(name) if is_default else ''}") from error
     return made(model=model, tokenizer=tokenizer, framework=framework, task=task, device=device, **kwargs)
@@ -94,39 +96,36 @@ def get_task(model: str, token: str | bool | None = None, **finding: Any) -> str
 # -- the model and the tokenizer -------------------------------------------------------------------------------------
 
 
-def _load_model(model: Any, config: Any, head: str | None, hub: dict[str, Any], model_kwargs: dict[str, Any]) -> Any:
-    """(the model, where its files are or None)."""
-    if not isinstance(model, (str, Path)):
-        return model, None
+def _load_model(typed: Any, config: Any, head: str | None, hub: dict[str, Any], model_kwargs: dict[str, Any]) -> Any:
     from ..models import load_model
     from ..weights.hub import resolve
 
-    files = resolve(model, **hub)
+    files = resolve(typed, **hub)
     options = {name: value for name, value in model_kwargs.items() if name not in _FINDING}
     try:
-        return load_model(files, head, config=config, **options), files
+        return load_model(files, head, config=config, **options)
     except MissingHead as error:
         raise MissingHead(f"{error} {_what_it_fits(files)}") from error
 
 
-def _load_tokenizer(tokenizer: Any, files: Any, config: Any, model: Any, hub: dict[str, Any]) -> Any:
+def _load_tokenizer(tokenizer: Any, typed: Any, config: Any, model: Any, hub: dict[str, Any]) -> Any:
+    """typed: the model's name or folder, None where the caller gave an object."""
     from ..tokenization import AutoTokenizer
 
     options: dict[str, Any] = {}
     if isinstance(tokenizer, tuple):
-        tokenizer, options = tokenizer[0], {key: value for key, value in tokenizer[1].items() if key != "use_fast"}
-    if tokenizer is None:
-        tokenizer = files or (config if isinstance(config, (str, Path)) else model.name_or_path)
-        if not tokenizer:
-            raise InvalidArgument(
-                "which tokenizer the model object needs cannot be told, since it was not loaded from a checkpoint: "
-                "give tokenizer=, a name or an object."
-            )
-    elif not isinstance(tokenizer, (str, Path)):
+        tokenizer, options = tokenizer[0], dict(tokenizer[1])
+    if tokenizer is not None and not isinstance(tokenizer, (str, Path)):
         return tokenizer
-    if tokenizer is not files:
-        options = {**hub, **options} if tokenizer == model.name_or_path else {**hub, "revision": None, **options}
-    return AutoTokenizer.from_pretrained(tokenizer, **options)
+    name = tokenizer or typed or (config if isinstance(config, (str, Path)) else model.name_or_path)
+    if not name:
+        raise InvalidArgument(
+            "which tokenizer the model object needs cannot be told, since it was not loaded from a checkpoint: "
+            "give tokenizer=, a name or an object."
+        )
+    if str(name) != str(typed):  # the revision and the subfolder are the model's
+        hub = {key: value for key, value in hub.items() if key not in ("revision", "subfolder")}
+    return AutoTokenizer.from_pretrained(name, **{**hub, **options})
 
 
 def _default_model(name: str, row: Task, revision: str | None) -> tuple[Any, str | None]:
@@ -188,7 +187,7 @@ def _check_unused(feature_extractor: Any, image_processor: Any, processor: Any, 
             raise InvalidArgument(f"{name} is for pictures and sound; panpipe's pipelines take text. Leave it out.")
     if trust_remote_code:
         raise InvalidArgument(
-            "trust_remote_code=True: panpipe never runs code from a checkpoint, and its families need none. Leave it out."
+            "trust_remote_code=True: panpipe runs no code from checkpoints, and its families need none. Leave it out."
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ _NOTHING: Array = np.zeros(0, np.float32)
 TOKENS_PER_FORWARD = 2048  # enough rows to keep the kernels busy, few enough that their buffers stay in cache
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Item:
     """One token sequence to run. An input becomes one item, or several (windows, labels).
 
@@ -35,7 +35,7 @@ class Item:
     rows: Sequence[int] | None = None
     encoding: Any = None
     extra: Any = None
-    output: Array = _NOTHING
+    output: Array = field(default_factory=lambda: _NOTHING)
 
     def __getitem__(self, name: str) -> Array:
         """`item["logits"]`: the output with a batch axis of 1 before it, whatever name it goes by in transformers."""

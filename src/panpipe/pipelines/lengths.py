@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import InvalidArgument, PanpipeError, TooLong, did_you_mean
+from ..errors import InputError, InvalidArgument, PanpipeError, TokenizerError, TooLong, did_you_mean
 
 __all__ = ["LONG_TEXT", "STRATEGIES", "check_length_arguments", "encode_within"]
 
@@ -60,21 +60,19 @@ def encode_within(
     length = min((n for n in (max_length, limit) if n is not None), default=None)
     if strategy is not None and length is not None:
         return _encode_cut(tokenizer, texts, pairs, strategy, length, limit, options)
-    whole = tokenizer.encode_batch(texts, pairs, **options)
-    encodings: list[list[Any] | PanpipeError] = [[encoding] for encoding in whole]
-    most = limit if long_text != "window" else length
-    if most is None:
-        return encodings
-    for index, tokens in enumerate(map(len, whole)):
-        if tokens > most:
-            text, pair = texts[index : index + 1], None if pairs is None else pairs[index : index + 1]
-            if long_text == "error":
-                encodings[index] = too_long(texts[index], tokens, most)
-            elif long_text == "truncate":
-                encodings[index] = _encode_cut(tokenizer, text, pair, default_strategy, most, limit, options)[0]
-            else:
-                encodings[index] = _windows(tokenizer, text, pair, tokens, most, stride, options)
-    return encodings
+    encoded = _encode(tokenizer, texts, pairs, options)
+    most = length if long_text == "window" else limit
+    for index, whole in enumerate(encoded):
+        if most is None or isinstance(whole, PanpipeError) or len(whole[0]) <= most:
+            continue
+        text, pair = texts[index : index + 1], None if pairs is None else pairs[index : index + 1]
+        if long_text == "window":
+            encoded[index] = _windows(tokenizer, text, pair, len(whole[0]), most, stride, options)
+        elif long_text == "truncate":
+            encoded[index] = _encode_cut(tokenizer, text, pair, default_strategy, most, limit, options)[0]
+        else:
+            encoded[index] = too_long(text[0], len(whole[0]), most)
+    return encoded
 
 
 def too_long(text: Any, tokens: int, limit: int) -> TooLong:
@@ -104,6 +102,19 @@ def _strategy(truncation: Any, default: str | None, max_length: int | None = Non
     )
 
 
+def _encode(
+    tokenizer: Any, texts: Sequence[Any], pairs: Sequence[Any] | None, options: dict[str, Any]
+) -> list[list[Any] | PanpipeError]:
+    """Each text's Encoding, in one call; where that fails, one by one, with the errors in their places."""
+    try:
+        return [[encoding] for encoding in tokenizer.encode_batch(texts, pairs, **options)]
+    except (InputError, TokenizerError) as error:
+        if len(texts) == 1:
+            return [error]
+    alone = range(len(texts))
+    return [_encode(tokenizer, texts[i : i + 1], pairs and pairs[i : i + 1], options)[0] for i in alone]
+
+
 def _encode_cut(
     tokenizer: Any,
     texts: Sequence[Any],
@@ -114,28 +125,14 @@ def _encode_cut(
     options: dict[str, Any],
 ) -> list[list[Any] | PanpipeError]:
     """Cut at `length`. A text that the strategy cannot bring there stays whole, and is TooLong if over the limit."""
-    cut = {"truncation": strategy, "max_length": length, **options}
-    try:
-        return [[encoding] for encoding in tokenizer.encode_batch(texts, pairs, **cut)]
-    except Exception as error:  # the tokenizers library has no class for it: see _cannot_be_cut
-        if not _cannot_be_cut(error):
-            raise
-    encodings: list[list[Any] | PanpipeError] = []
-    for index, text in enumerate(texts):
-        pair = None if pairs is None else pairs[index : index + 1]
-        try:
-            encodings.append(list(tokenizer.encode_batch([text], pair, **cut)))
-        except Exception as error:
-            if not _cannot_be_cut(error):
-                raise
-            whole = tokenizer.encode_batch([text], pair, **options)[0]
-            tokens = len(whole)
-            encodings.append([whole] if limit is None or tokens <= limit else too_long(text, tokens, limit))
-    return encodings
-
-
-def _cannot_be_cut(error: Exception) -> bool:
-    return "too short" in str(error)
+    encoded = _encode(tokenizer, texts, pairs, {"truncation": strategy, "max_length": length, **options})
+    for index, cut in enumerate(encoded):
+        if isinstance(cut, TooLong):
+            text, pair = texts[index : index + 1], None if pairs is None else pairs[index : index + 1]
+            (whole,) = _encode(tokenizer, text, pair, options)
+            is_over = not isinstance(whole, PanpipeError) and limit is not None and len(whole[0]) > limit
+            encoded[index] = too_long(text[0], len(whole[0]), limit or 0) if is_over else whole  # type: ignore[index]
+    return encoded
 
 
 def _windows(
@@ -152,10 +149,7 @@ def _windows(
     if pair is not None:
         strategy = "only_first" if len(text[0]) >= len(pair[0]) else "only_second"
     window = {"truncation": strategy, "max_length": length, "stride": stride, "overflow": True}
-    try:
-        first = tokenizer.encode_batch(text, pair, **window, **options)[0]
-    except Exception as error:
-        if not _cannot_be_cut(error):
-            raise
+    (encoded,) = _encode(tokenizer, text, pair, {**window, **options})
+    if isinstance(encoded, TooLong):
         return too_long(text[0], tokens, length)
-    return [first, *first.overflowing]
+    return encoded if isinstance(encoded, PanpipeError) else [encoded[0], *encoded[0].overflowing]
