@@ -53,8 +53,8 @@ def card(
     return f"""{HEAD}
 ## Data and accuracy
 
-Rows labelled positive or negative; neutral ones are left out. Accuracy on the validation split (it chose the epoch) and on
-the test split (read once, at the end), with the weights as stored. A multinomial naive Bayes reaches 0.831 on such a test.
+Rows labelled positive or negative; neutral ones are left out. Accuracy on the validation split (it chose the epoch)
+and on the test split (read once, at the end), with the weights as stored. A multinomial naive Bayes reaches 0.831.
 
 | data | licence | train rows | test rows | validation | test |
 |---|---|---|---|---|---|
@@ -63,7 +63,8 @@ the test split (read once, at the end), with the weights as stored. A multinomia
 
 ## Training
 
-{options.epochs} epochs, AdamW (weight decay 0.01), learning rate {options.learning_rate:g} with linear warm-up and decay, batches of
-{options.tokens} tokens without padding, texts cut at {options.max_length} tokens, dropout {options.dropout:g}, bfloat16 matrix products,
-seed {options.seed}; {seconds / 60:.0f} minutes on two CPU cores that had other work to do.
+{options.epochs} epochs, AdamW (weight decay 0.01), learning rate {options.learning_rate:g} with linear warm-up and
+decay, batches of {options.tokens} tokens without padding, texts cut at {options.max_length} tokens, dropout
+{options.dropout:g}, bfloat16 matrix products, seed {options.seed}; {seconds / 60:.0f} minutes on two CPU cores that had
+other work to do.
 """

@@ -2,9 +2,9 @@
 
     python recipes/sentiment_en.py --data DATA/sentiment/en --output models/src/panpipe_models/sentiment-analysis
 
-The base is all-MiniLM-L6-v2 (Apache-2.0), from its folder or the Hub; the data are the positive and negative rows of the
-folder's train.jsonl.gz. Needs `panpipe[train]`. On two CPU cores it takes about an hour; validation chooses the epoch,
-the test split is read once, at the end, for the model card.
+The base is all-MiniLM-L6-v2 (Apache-2.0), from its folder or the Hub; the data are the positive and negative rows of
+the folder's train.jsonl.gz. Needs `panpipe[train]`. On two CPU cores it takes about an hour. Validation chooses the
+epoch; the test split is read once, at the end, for the model card.
 """
 
 from __future__ import annotations

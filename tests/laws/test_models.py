@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.models.tiny import CONFIGS, HEADS, made, rectangle
 
 import panpipe.models as models
 from panpipe.batch import Batch
 from panpipe.blocks.encoder import Trace
 from panpipe.errors import InputError, ShapeError, TooLong
 from panpipe.models import Model
-from tests.models.tiny import CONFIGS, HEADS, made, rectangle
 
 TOLERANCE = 1e-4
 """Of sums in another order: kernels may take other paths for other numbers of rows."""
@@ -58,7 +58,7 @@ def test_padding_changes_nothing(name: str, head: str) -> None:
     given = rectangle(name, seed=1)
     wide = {key: np.pad(values, ((0, 0), (0, 3))) for key, values in given.items()}
     narrow_out, wide_out = model(**given), model(**wide)
-    for key in narrow_out.keys():
+    for key in narrow_out:
         narrow, padded = narrow_out[key], wide_out[key]
         tokens = given["input_ids"].shape[1]
         cut = padded[:, :tokens] if padded.shape[1:2] == (tokens + 3,) else padded

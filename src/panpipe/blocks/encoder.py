@@ -15,6 +15,7 @@ import numpy as np
 from ..batch import Batch
 from ..ops.base import Array, Ints, Ops
 from ..weights.slots import LinearSlot, NormSlot, Slot, TableSlot, Tree
+from .norms import normed
 from .relative_positions import bucket_of_distance
 
 __all__ = ["EncoderOptions", "Trace", "encode", "encoder_slots", "token_positions"]
@@ -117,14 +118,16 @@ def encode(
 
 def token_positions(options: EncoderOptions, batch: Batch) -> Ints:
     """int32 [tokens]: each token's row in the position table."""
+    positions: Ints = batch.places + np.int32(options.first_position) if options.first_position else batch.places
     if options.padding_id is None or batch.positions is not None:
-        return batch.places + np.int32(options.first_position) if options.first_position else batch.places
+        return positions
     counts = batch.token_ids != options.padding_id
     if counts.all():
-        return batch.places + np.int32(options.first_position)
+        return positions
     counted = np.cumsum(counts, dtype=np.int32)
     before = np.concatenate([np.zeros(1, np.int32), counted])[batch.first_rows]
-    return ((counted - np.repeat(before, batch.lengths)) * counts + np.int32(options.padding_id)).astype(np.int32)
+    positions = (counted - np.repeat(before, batch.lengths)) * counts + np.int32(options.padding_id)
+    return positions.astype(np.int32)
 
 
 def _embed(ops: Ops, w: Tree, options: EncoderOptions, batch: Batch) -> Array:
@@ -134,7 +137,7 @@ def _embed(ops: Ops, w: Tree, options: EncoderOptions, batch: Batch) -> Array:
         types = batch.token_type_ids
         tables.append(w.embeddings.types)
         indices.append(np.zeros_like(batch.token_ids) if types is None else types)
-    x = ops.layer_norm(ops.embed(tables, indices), *w.embeddings.norm, options.norm_epsilon)
+    x = normed(ops, ops.embed(tables, indices), w.embeddings.norm, options.norm_epsilon)
     return ops.linear(x, w.embeddings.projection) if options.has_projection else x
 
 
@@ -167,8 +170,7 @@ def _layer(
     if trace is not None and trace.with_attentions:
         trace.attentions.append(ops.attention_probabilities(q, k, q_offsets, batch.offsets, **options_of_attention))
     context = ops.attention(q, k, v, q_offsets, batch.offsets, **options_of_attention)
-    x = ops.layer_norm(ops.linear(context, w.attention.output, residual=x), *w.attention.norm, options.norm_epsilon)
+    x = normed(ops, ops.linear(context, w.attention.output, residual=x), w.attention.norm, options.norm_epsilon)
     inner = ops.linear(x, w.feed_forward.up, activation=options.activation)
-    return ops.layer_norm(
-        ops.linear(inner, w.feed_forward.down, residual=x), *w.feed_forward.norm, options.norm_epsilon
-    )
+    x = ops.linear(inner, w.feed_forward.down, residual=x)
+    return normed(ops, x, w.feed_forward.norm, options.norm_epsilon)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..ops.base import Array, Ops
 from ..weights.slots import LinearSlot, NormSlot, Slot, Tree
+from .norms import normed
 
 __all__ = [
     "classifier",
@@ -62,5 +63,5 @@ def language_model_slots(hidden_size: int, embedding_size: int, vocab_size: int)
 
 def language_model(ops: Ops, w: Tree, hidden: Array, activation: str, norm_epsilon: float) -> Array:
     """Logits [tokens, vocab] of a masked language model."""
-    x = ops.layer_norm(ops.linear(hidden, w.head.dense, activation=activation), *w.head.norm, norm_epsilon)
+    x = normed(ops, ops.linear(hidden, w.head.dense, activation=activation), w.head.norm, norm_epsilon)
     return ops.linear(x, w.head.decoder)

@@ -73,7 +73,7 @@ class ModelOutput:
 
 @dataclass
 class BaseModelOutput(ModelOutput):
-    """Of a model without a head.   last_hidden_state: [batch, tokens, hidden].   pooler_output: [batch, hidden] or None."""
+    """last_hidden_state: [batch, tokens, hidden].   pooler_output: [batch, hidden] or None."""
 
     last_hidden_state: Any = None
     pooler_output: Any = None
@@ -230,7 +230,7 @@ def _ragged(
     highest = int(positions[keep].max())
     if highest >= model.options.position_rows or int(positions[keep].min()) < 0:
         raise InputError(
-            f"a position of {highest} is beyond the model's {model.options.position_rows} positions (left padding counts)."
+            f"a position of {highest} is beyond the model's {model.options.position_rows} (left padding counts)."
         )
     return (
         Batch(

@@ -42,7 +42,7 @@ HEADS = {
 
 @dataclass(frozen=True)
 class Head:
-    """How a family has a head: its rows, and the activation of its dense layer (a function of the config, or its name)."""
+    """How a family has a head: its rows, and its dense layer's activation (a name, or a function of the config)."""
 
     rows: Rows = field(default_factory=dict)
     activation: str | Callable[[Any], str] = "tanh"

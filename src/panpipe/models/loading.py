@@ -1,6 +1,6 @@
 """From a checkpoint to a model: which config, which family, which tensors; and back to a folder.
 
-Loading is total: every slot is filled, every tensor used or left by a named rule, and one error lists all that is wrong.
+Loading is total: every slot is filled, every tensor used or left by a named rule; one error lists all that is wrong.
 """
 
 from __future__ import annotations
@@ -267,7 +267,8 @@ def _complain(
             "A head of another size is drawn anew with new_head=True." if wrong and not missing else "",
         ]
         raise WeightsMismatch(
-            f"{checkpoint.path} does not fit a {config.model_type} model: {_list(missing)} missing, {_list(unused)} unused, "
+            f"{checkpoint.path} does not fit a {config.model_type} model: "
+            f"{_list(missing)} missing, {_list(unused)} unused, "
             f"{_list(wrong)} of another shape. {' '.join(w for w in ways if w)}"
         )
 
@@ -276,7 +277,8 @@ def _head_message(checkpoint: Checkpoint, config: Config, head: str, stated: str
     tasks = " or ".join(HEADS[stated].tasks)
     return (
         f"{checkpoint.path} has no head for {head}: {_list(missing)} missing. It is a checkpoint for {tasks}. "
-        f"Name a model that was fine-tuned for {' or '.join(HEADS[head].tasks)}; to draw the head at random and train it, "
+        f"Name a model that was fine-tuned for {' or '.join(HEADS[head].tasks)}; "
+        "to draw the head at random and train it, "
         f"give new_head=True (in a pipeline: model_kwargs={{'new_head': True}})."
     )
 

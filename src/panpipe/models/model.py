@@ -34,7 +34,7 @@ class Model:
     """An encoder with a head. Made by `from_pretrained` or `from_config`; never changed by a call, safe in threads.
 
     config: the checkpoint's.   name_or_path: as the user typed it.   max_length: the most tokens of a sequence.
-    head: its name in `panpipe.models.HEADS`.   ops: the engine.   weights: the tree of weights as the engine keeps them.
+    head: its name in `panpipe.models.HEADS`.   ops: the engine.   weights: their tree, as the engine keeps them.
     """
 
     head: ClassVar[str] = "base"
@@ -171,7 +171,7 @@ class Model:
         longest = int(batch.lengths.max())
         if longest > self.max_length:
             raise TooLong(
-                f"a sequence has {longest} tokens; {self.name_or_path or 'this model'} has positions for {self.max_length}. "
+                f"a sequence has {longest} tokens; {self.name_or_path or 'the model'} takes at most {self.max_length}. "
                 "Truncate it, split it, or use a model with more positions."
             )
         if int(batch.lengths.min()) == 0:
@@ -214,7 +214,7 @@ class Model:
 
 
 def load_model(id_or_path: str | Path | Files, head: str | None = None, **options: Any) -> Model:
-    """The model of a checkpoint with the head of that name, or the one its config names; see `Model.from_pretrained`."""
+    """The model of a checkpoint with that head, or the one its config names; see `Model.from_pretrained`."""
     if head is None:
         finding = {k: options[k] for k in loading.RESOLVE_OPTIONS if k in options}
         id_or_path = loading.find_files(id_or_path, **finding)
@@ -287,7 +287,7 @@ _ACCEPTED = (
     "resume_download",
     "force_download",
 )
-"""transformers' arguments that change nothing here: weights are computed with in float32, on the CPU, without copies."""
+"""transformers' arguments that change nothing here: we compute in float32, on the CPU."""
 
 
 def _transformers_arguments(changes: dict[str, Any]) -> dict[str, Any]:

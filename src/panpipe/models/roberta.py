@@ -1,5 +1,5 @@
-"""RoBERTa: Liu et al. 2019, arXiv:1907.11692; XLM-RoBERTa: Conneau et al. 2020, arXiv:1911.02116; CamemBERT: Martin et al.
-2020, arXiv:1911.03894. BERT's encoder, with positions that begin after the padding's.
+"""RoBERTa: Liu et al. 2019, arXiv:1907.11692; XLM-RoBERTa: Conneau et al. 2020, arXiv:1911.02116; CamemBERT: Martin et
+al. 2020, arXiv:1911.03894. BERT's encoder, with positions that begin after the padding's.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ Rows are tokens of a ragged batch (`panpipe.batch`): `offsets` int32 [sequences 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -45,7 +46,7 @@ class Ops:
         return values
 
     def numpy(self, array: Array) -> npt.NDArray[Any]:
-        """This engine's array as NumPy."""
+        """An array of this engine as NumPy."""
         return np.asarray(array)
 
     # -- weights, made ready once at load ----------------------------------------------------------------------------
@@ -130,13 +131,14 @@ class Ops:
         slice of a wider matrix (rows at a stride, columns contiguous).   Returns [q_tokens, num_heads * head_size].
         q_offsets, kv_offsets: int32 [sequences + 1]; sequence s attends from its queries to its own keys. A query whose
         sequence has no keys (or sees none) gives zeros.
-        num_kv_heads: a divisor of num_heads (default num_heads); head h uses key/value head h // (num_heads / num_kv_heads).
+        num_kv_heads: a divisor of num_heads (default num_heads); head h uses key/value head
+        h // (num_heads / num_kv_heads).
         scale: default 1 / sqrt(head_size).
         q_positions: int32 [q_tokens], each query's place among its sequence's keys; default: the queries are the last
         ones (n keys, m queries: n - m, …, n - 1).
         causal: a query at place p sees the keys 0 … p.
-        relative_bias: [num_heads, 2 * span + 1], from `vector_weights`: adds relative_bias[h, clip(j - p, -span, span) + span]
-        to the score of the query at place p and the key at place j (T5's and MPNet's buckets, ALiBi).
+        relative_bias: [num_heads, 2 * span + 1]: adds relative_bias[h, clip(j - p, -span, span) + span] to the score of
+        the query at place p and the key at place j (T5's and MPNet's buckets, ALiBi).
         """
         out, _ = self._attend(
             q,
@@ -156,7 +158,7 @@ class Ops:
     def attention_probabilities(
         self, q: Array, k: Array, q_offsets: Ints, kv_offsets: Ints, **options: Any
     ) -> list[Array]:
-        """The softmax of `attention`, one [num_heads, q_tokens_s, kv_tokens_s] per sequence: to look at, not to compute with."""
+        """The softmax of `attention`, one [num_heads, queries, keys] per sequence: to look at, not to compute with."""
         num_heads = options.pop("num_heads")
         options = {
             "num_kv_heads": num_heads,
@@ -239,7 +241,7 @@ def _float(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _spans(offsets: Ints) -> list[tuple[int, int]]:
     ends = offsets.tolist()
-    return list(zip(ends[:-1], ends[1:], strict=True))
+    return list(itertools.pairwise(ends))
 
 
 def _softmax(scores: Array) -> Array:

@@ -169,7 +169,7 @@ class TorchOps(Ops):
         return functional.dropout(x, self.dropout) if self.dropout else x
 
     def _rectangle(self, offsets: Ints) -> tuple[Array, Array]:
-        """int64 rows [sequences, longest] and bool [sequences, longest]: which are there (the others point to row 0)."""
+        """int64 and bool [sequences, longest]: the rows, and which are there (the others point to row 0)."""
         lengths = np.diff(offsets)
         columns = np.arange(lengths.max(initial=0))
         there = columns < lengths[:, None]

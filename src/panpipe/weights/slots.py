@@ -43,7 +43,7 @@ class LinearSlot:
     inputs: int
     bias: bool = True
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
         return {"weight": (self.outputs, self.inputs)} | ({"bias": (self.outputs,)} if self.bias else {})
 
     def ready(self, engine: Engine, tensors: Tensors) -> Any:
@@ -57,7 +57,7 @@ class NormSlot:
     size: int
     bias: bool = True
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
         return {"weight": (self.size,)} | ({"bias": (self.size,)} if self.bias else {})
 
     def ready(self, engine: Engine, tensors: Tensors) -> Norm:
@@ -72,7 +72,7 @@ class TableSlot:
     rows: int
     width: int
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
         return {"weight": (self.rows, self.width)}
 
     def ready(self, engine: Engine, tensors: Tensors) -> Any:
