@@ -12,6 +12,8 @@ from tokenizers import AddedToken, Encoding
 from tokenizers import Tokenizer as RustTokenizer
 
 from ..errors import InputError, InvalidArgument, TokenizerError
+from ..weights.hub import resolve
+from ..weights.source import Source
 from . import decoding, saving
 from .batch_encoding import BatchEncoding
 from .guard import load
@@ -62,7 +64,7 @@ class Tokenizer(SpecialTokens):
     @classmethod
     def from_pretrained(
         cls: type[T],
-        pretrained_model_name_or_path: str | os.PathLike[str],
+        pretrained_model_name_or_path: str | os.PathLike[str] | Source,
         *,
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
@@ -72,24 +74,24 @@ class Tokenizer(SpecialTokens):
         use_fast: bool = True,
         **overrides: Any,
     ) -> T:
-        """The tokenizer of a checkpoint: a folder, or a model id of the Hub.
+        """The tokenizer of a checkpoint: a folder, a model id of the Hub, or a Source of files.
 
         overrides: settings that win over the files', such as do_lower_case, model_max_length, pad_token, padding_side.
         use_fast is accepted and makes no difference: there is one kind.
         Raises CheckpointNotFound, TokenizerError, CorruptCheckpoint, HubUnavailable.
         """
-        from ..weights.hub import resolve
-
         for ignored in ("trust_remote_code", "force_download", "config", "_from_auto"):
             overrides.pop(ignored, None)
-        source = resolve(
-            pretrained_model_name_or_path,
-            revision=revision,
-            cache_dir=cache_dir,
-            token=token,
-            local_files_only=local_files_only,
-            subfolder=subfolder,
-        )
+        source = pretrained_model_name_or_path
+        if not isinstance(source, Source):
+            source = resolve(
+                source,
+                revision=revision,
+                cache_dir=cache_dir,
+                token=token,
+                local_files_only=local_files_only,
+                subfolder=subfolder,
+            )
         return cls._of(load_parts(source, overrides, cls.tokenizer_class))
 
     @classmethod
@@ -604,6 +606,6 @@ class AutoTokenizer:
         raise InvalidArgument("AutoTokenizer is not made but loaded: AutoTokenizer.from_pretrained(name_or_folder).")
 
     @staticmethod
-    def from_pretrained(pretrained_model_name_or_path: str | os.PathLike[str], **options: Any) -> Tokenizer:
+    def from_pretrained(pretrained_model_name_or_path: str | os.PathLike[str] | Source, **options: Any) -> Tokenizer:
         """As `Tokenizer.from_pretrained`."""
         return Tokenizer.from_pretrained(pretrained_model_name_or_path, **options)
