@@ -34,8 +34,13 @@ _PIPELINES = (
     "ZeroShotClassificationPipeline",
     "pipeline",
 )
-_MODELS = ("AutoConfig", *(f"Auto{h}" for h in _HEADS), *(f"{f}{h}" for f in _FAMILIES for h in (*_HEADS, "Config")))
-_TOKENIZERS = ("AutoTokenizer",)
+_MODELS = (
+    "AutoConfig",
+    "AutoModel",
+    *(f"AutoModel{h}" for h in _HEADS[1:]),
+    *(f"{f}{h}" for f in _FAMILIES for h in (*_HEADS, "Config")),
+)
+_TOKENIZERS = ("AutoTokenizer", *(f"{f}Tokenizer{fast}" for f in _FAMILIES for fast in ("", "Fast")))
 _THREADS = ("get_num_threads", "set_num_threads")
 _ERRORS = (
     "CheckpointError",

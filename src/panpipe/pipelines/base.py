@@ -32,13 +32,22 @@ from ..errors import (
     UnknownArgument,
     did_you_mean,
 )
-from .inputs import WINDOW_INPUTS, Answers, SizedAnswers, is_in_memory, read_windows, source_of
+from .inputs import (
+    WINDOW_INPUTS,
+    Answers,
+    KeyDataset,
+    KeyPairDataset,
+    SizedAnswers,
+    is_in_memory,
+    read_windows,
+    source_of,
+)
 from .items import Array, Item, Outputs, groups, to_batch
 from .lengths import check_length_arguments, encode_within
 from .placement import check_device, check_dtype, check_framework
 from .tasks import tasks_of_head
 
-__all__ = ["Encoded", "Options", "Parameters", "Pipeline"]
+__all__ = ["Encoded", "KeyDataset", "KeyPairDataset", "Options", "Parameters", "Pipeline"]
 
 Encoded: TypeAlias = list[Item] | PanpipeError
 """An input's items, or why it has none."""
