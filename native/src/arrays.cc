@@ -1,0 +1,135 @@
+#include "arrays.h"
+
+#define NPY_NO_DEPRECATED_API NPY_1_22_API_VERSION
+#define NPY_TARGET_VERSION NPY_1_22_API_VERSION
+#include <numpy/arrayobject.h>
+
+#include <nanobind/stl/string.h>
+
+#include "memory.h"
+
+namespace nb = nanobind;
+
+namespace panpipe {
+namespace {
+
+PyArrayObject* as_array(nb::handle value) {
+  return PyArray_Check(value.ptr()) ? reinterpret_cast<PyArrayObject*>(value.ptr()) : nullptr;
+}
+
+[[noreturn]] void refuse(nb::handle value, const char* name, const char* expected) {
+  throw ShapeError(std::string(name) + " is " + describe(value) + "; it must be " + expected + ".");
+}
+
+PyArrayObject* check(nb::handle value, int type, int dimensions, const char* name, const char* expected) {
+  PyArrayObject* array = as_array(value);
+  if (array == nullptr || PyArray_TYPE(array) != type || PyArray_NDIM(array) != dimensions ||
+      !PyArray_ISBEHAVED_RO(array)) {
+    refuse(value, name, expected);
+  }
+  return array;
+}
+
+void release_capsule(PyObject* capsule) { release_block(PyCapsule_GetPointer(capsule, nullptr)); }
+
+Result new_array(int dimensions, npy_intp* shape) {
+  std::size_t bytes = sizeof(float);
+  for (int i = 0; i < dimensions; ++i) bytes *= static_cast<std::size_t>(shape[i]);
+  void* block = take_block(bytes);
+  PyObject* capsule = PyCapsule_New(block, nullptr, release_capsule);
+  if (capsule == nullptr) {
+    release_block(block);
+    throw nb::python_error();
+  }
+  PyObject* array = PyArray_New(&PyArray_Type, dimensions, shape, NPY_FLOAT32, nullptr, block, 0, NPY_ARRAY_CARRAY, nullptr);
+  if (array == nullptr) {
+    Py_DECREF(capsule);
+    throw nb::python_error();
+  }
+  // Takes the capsule's reference, also when it fails.
+  if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(array), capsule) != 0) {
+    Py_DECREF(array);
+    throw nb::python_error();
+  }
+  return {nb::steal(array), static_cast<float*>(block)};
+}
+
+}  // namespace
+
+void import_numpy() {
+  if (PyArray_ImportNumPyAPI() < 0) throw nb::python_error();
+}
+
+std::string describe(nb::handle value) {
+  PyArrayObject* array = as_array(value);
+  if (array == nullptr) return std::string("a ") + Py_TYPE(value.ptr())->tp_name;
+  std::string text = nb::cast<std::string>(nb::str(value.attr("dtype"))) + " [";
+  for (int i = 0; i < PyArray_NDIM(array); ++i) text += (i ? ", " : "") + std::to_string(PyArray_DIM(array, i));
+  text += "]";
+  if (!PyArray_ISBEHAVED_RO(array)) return text + ", not aligned or of the other byte order";
+  return PyArray_IS_C_CONTIGUOUS(array) ? text : text + ", not contiguous";
+}
+
+Matrix matrix_of(nb::handle value, const char* name) {
+  constexpr const char* expected = "a float32 matrix with contiguous rows";
+  PyArrayObject* array = check(value, NPY_FLOAT32, 2, name, expected);
+  const npy_intp rows = PyArray_DIM(array, 0), columns = PyArray_DIM(array, 1);
+  constexpr npy_intp size = sizeof(float);
+  const npy_intp stride = PyArray_STRIDE(array, 0);
+  if (rows == 0 || columns == 0) return {static_cast<const float*>(PyArray_DATA(array)), rows, columns, columns};
+  if ((columns > 1 && PyArray_STRIDE(array, 1) != size) || stride % size != 0) refuse(value, name, expected);
+  return {static_cast<const float*>(PyArray_DATA(array)), rows, columns, stride / size};
+}
+
+Vector vector_of(nb::handle value, const char* name) {
+  PyArrayObject* array = check(value, NPY_FLOAT32, 1, name, "a contiguous float32 vector");
+  if (!PyArray_IS_C_CONTIGUOUS(array)) refuse(value, name, "a contiguous float32 vector");
+  return {static_cast<const float*>(PyArray_DATA(array)), PyArray_DIM(array, 0)};
+}
+
+Integers integers_of(nb::handle value, const char* name) {
+  PyArrayObject* array = check(value, NPY_INT32, 1, name, "a contiguous int32 vector");
+  if (!PyArray_IS_C_CONTIGUOUS(array)) refuse(value, name, "a contiguous int32 vector");
+  return {static_cast<const std::int32_t*>(PyArray_DATA(array)), PyArray_DIM(array, 0)};
+}
+
+Table table_of(nb::handle value, const char* name) {
+  PyArrayObject* array = as_array(value);
+  if (array == nullptr || (PyArray_TYPE(array) != NPY_FLOAT32 && PyArray_TYPE(array) != NPY_FLOAT16) ||
+      PyArray_NDIM(array) != 2 || !PyArray_ISCARRAY_RO(array)) {
+    refuse(value, name, "a contiguous float32 or float16 matrix");
+  }
+  return {PyArray_DATA(array), PyArray_TYPE(array) == NPY_FLOAT16, PyArray_DIM(array, 0), PyArray_DIM(array, 1)};
+}
+
+Tensor tensor_of(nb::handle value, const char* name) {
+  PyArrayObject* array = as_array(value);
+  if (array == nullptr || (PyArray_TYPE(array) != NPY_FLOAT32 && PyArray_TYPE(array) != NPY_FLOAT16) ||
+      PyArray_NDIM(array) != 2 || !PyArray_ISBEHAVED_RO(array)) {
+    refuse(value, name, "a float32 or float16 matrix");
+  }
+  const npy_intp size = PyArray_ITEMSIZE(array);
+  const Source source{PyArray_DATA(array), PyArray_TYPE(array) == NPY_FLOAT16, PyArray_STRIDE(array, 0) / size,
+                      PyArray_STRIDE(array, 1) / size};
+  return {source, PyArray_DIM(array, 0), PyArray_DIM(array, 1)};
+}
+
+Values values_of(nb::handle value, const char* name) {
+  PyArrayObject* array = as_array(value);
+  if (array == nullptr || PyArray_TYPE(array) != NPY_FLOAT32 || !PyArray_ISCARRAY_RO(array)) {
+    refuse(value, name, "a contiguous float32 array");
+  }
+  return {static_cast<const float*>(PyArray_DATA(array)), PyArray_SIZE(array)};
+}
+
+Result new_matrix(Index rows, Index columns) {
+  npy_intp shape[2] = {rows, columns};
+  return new_array(2, shape);
+}
+
+Result new_like(nb::handle value) {
+  PyArrayObject* array = reinterpret_cast<PyArrayObject*>(value.ptr());
+  return new_array(PyArray_NDIM(array), PyArray_DIMS(array));
+}
+
+}  // namespace panpipe
