@@ -3,8 +3,9 @@
 The format: 8 bytes, the header's length N (little-endian); N bytes of JSON, {name: {dtype, shape, data_offsets}} and
 perhaps "__metadata__"; then the tensors' bytes, end to end without a gap (https://github.com/huggingface/safetensors).
 
-Stricter than the safetensors library in these ways: the header has at most MAX_HEADER_BYTES and MAX_TENSORS, no key
-twice, at most MAX_DIMENSIONS dimensions, and no unknown field in a tensor's entry.
+Stricter than the safetensors library in these ways: the header begins with '{', has at most MAX_HEADER_BYTES and
+MAX_TENSORS, no key twice, no unknown field in a tensor's entry, at most MAX_DIMENSIONS dimensions, and none that NumPy
+could not count (beside a dimension of 0, the library allows any).
 Not covered: a file that another process cuts short while it is mapped (reading then ends the process, as with any map).
 """
 
@@ -96,7 +97,7 @@ def _read_header(mapped: Any) -> tuple[int, dict[str, Any]]:
         raise _HeaderError(f"its header would have {length} bytes, the whole file has {size}. Download it again.")
     raw = mapped[_LENGTH_BYTES : _LENGTH_BYTES + length]
     if not raw.startswith(b"{"):
-        raise _HeaderError("its header is not a JSON object.")
+        raise _HeaderError("its header does not begin with '{'.")
     if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > _MAX_VALUES or raw.count(b'"data_offsets"') > MAX_TENSORS:
         raise _HeaderError(f"its header lists too much: at most {MAX_TENSORS} tensors are read.")
     return _LENGTH_BYTES + length, _parse(raw)
@@ -187,9 +188,7 @@ def _are_sizes(values: Any) -> bool:
 
 
 def _bits(name: str, shape: list[int], bits: int) -> int:
-    """Of all elements. No dimension may be so large that an implementation in 64 bits would overflow on the way."""
-    for size in shape:
-        bits *= size
-        if size >= 1 << 63 or bits >= 1 << 63:
-            raise _HeaderError(f"tensor {name!r} has a shape {shape[:8]} too large for any file.")
-    return bits
+    """Of all elements. Counted without the dimensions of 0, the shape must not be too large for NumPy either."""
+    if math.prod(max(size, 1) for size in shape) * bits >= 1 << 63:
+        raise _HeaderError(f"tensor {name!r} has a shape {shape[:8]} too large for any file.")
+    return math.prod(shape) * bits
