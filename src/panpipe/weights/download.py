@@ -33,6 +33,7 @@ __all__ = ["fetch", "is_commit"]
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ETAG = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
+_MAX_UNANNOUNCED = 1 << 27  # bytes of an answer without a length, as some proxies give for small files
 _LOCAL_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EMFILE}
 
 
@@ -123,7 +124,7 @@ def _transfer(url: str, token: str | bool | None, blob: Path, etag: str, size: i
     with whole_file(blob) as temporary:
         with temporary.open("wb") as file:
             headers = build_hf_headers(token=token, library_name="panpipe")
-            limited: Any = file if size is None else _Limited(file, size, url)
+            limited: Any = _Limited(file, _MAX_UNANNOUNCED if size is None else size, url)
             http_get(url, limited, headers=headers, expected_size=size, displayed_filename=name)
             file.flush()
             os.fsync(file.fileno())
@@ -132,7 +133,7 @@ def _transfer(url: str, token: str | bool | None, blob: Path, etag: str, size: i
 
 
 class _Limited:
-    """A file that refuses more bytes than were announced."""
+    """A file that refuses more bytes than it may have."""
 
     def __init__(self, file: IO[bytes], size: int, url: str) -> None:
         self._file = file
@@ -141,7 +142,7 @@ class _Limited:
 
     def write(self, chunk: bytes) -> int:
         if self._file.tell() + len(chunk) > self._size:
-            raise CorruptCheckpoint(f"{self._url} sends more than the {self._size} bytes it announced.")
+            raise CorruptCheckpoint(f"{self._url} sends more than {self._size} bytes, which it did not announce.")
         return self._file.write(chunk)
 
     def __getattr__(self, name: str) -> Any:

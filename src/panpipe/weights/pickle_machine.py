@@ -17,8 +17,11 @@ from ..errors import CorruptCheckpoint, UnsafeCheckpoint
 
 __all__ = ["PickleMachine"]
 
-_MAX_STEPS = 2_000_000  # some 40 000 tensors; bounds the time
+_MAX_STEPS = 1_000_000  # some 20 000 tensors; bounds the time
 _MAX_INTEGER_BYTES = 16  # the legacy format's magic number has 10
+
+
+_STOP = 0x2E
 
 
 class _Mark:
@@ -67,14 +70,17 @@ class PickleMachine:
     def run(self) -> Any:
         """The pickled value.   Raises UnsafeCheckpoint, CorruptCheckpoint."""
         try:
+            data, steps = self._data, _STEPS
             for _ in range(_MAX_STEPS):
-                opcode = self._take(1)[0]
-                if opcode == 0x2E:  # STOP
+                if self.position >= len(data):
+                    raise self._broken("it ends too early. Download it again")
+                opcode = data[self.position]
+                self.position += 1
+                if opcode == _STOP:
                     return self._pop()
-                step = _STEPS.get(opcode)
-                if step is None:
+                if opcode not in steps:
                     self._refuse(opcode)
-                step(self)
+                steps[opcode](self)
         except (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
             if isinstance(error, CorruptCheckpoint | UnsafeCheckpoint):
                 raise
