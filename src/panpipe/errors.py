@@ -9,6 +9,7 @@ clauses keep working.
     │   └── UnknownArgument (TypeError)    no such parameter; the message names the nearest
     ├── InputError (ValueError)            the text, pair, question … given is not of a form the task takes
     │   ├── TooLong                        more tokens than the model has positions
+    │   ├── MissingKey (KeyError)          a dictionary that lacks a key the task needs
     │   └── PipelineException              transformers' name for a pipeline's complaint about an input
     │       └── MissingMask                fill-mask without a mask token
     ├── ShapeError (ValueError)            arrays that do not fit together
@@ -42,6 +43,7 @@ __all__ = [
     "InvalidArgument",
     "MissingDependency",
     "MissingHead",
+    "MissingKey",
     "MissingMask",
     "PanpipeError",
     "PipelineException",
@@ -82,6 +84,10 @@ class InputError(PanpipeError, ValueError):
 
 class TooLong(InputError):
     """A text of more tokens than the model has positions."""
+
+
+class MissingKey(InputError, KeyError):
+    """A dictionary that lacks a key the task needs."""
 
 
 class PipelineException(InputError):

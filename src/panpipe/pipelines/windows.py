@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["most_central", "window_bounds"]
+__all__ = ["around", "edges", "most_central", "window_bounds"]
 
 
 def window_bounds(length: int, room: int, overlap: int, side: str = "right") -> list[tuple[int, int]]:
@@ -37,3 +39,19 @@ def most_central(bounds: list[tuple[int, int]], length: int) -> npt.NDArray[np.i
         best[begin:end][better] = distance[better]
         chosen[begin:end][better] = window
     return chosen
+
+
+def around(place: int, length: int, room: int) -> tuple[int, int]:
+    """(begin, end) of the `room` tokens of 0 … length with `place` as near their middle as the text's ends allow."""
+    begin = max(0, min(place - room // 2, length - room))
+    return begin, min(begin + room, length)
+
+
+def edges(special_tokens_mask: Sequence[int]) -> tuple[int, int]:
+    """(begin, end) of what lies between the special tokens at the two ends."""
+    begin, end = 0, len(special_tokens_mask)
+    while begin < end and special_tokens_mask[begin]:
+        begin += 1
+    while end > begin and special_tokens_mask[end - 1]:
+        end -= 1
+    return begin, end
