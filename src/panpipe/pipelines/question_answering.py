@@ -165,10 +165,7 @@ class QuestionAnsweringPipeline(Pipeline):
         if isinstance(value, _Asked):
             return value
         if not isinstance(value, Mapping):
-            raise InputError(
-                f"{value!r:.60} argument needs to be of type (SquadExample, dict): give question=… and context=…, or "
-                'dictionaries {"question": …, "context": …}.'
-            )
+            raise _not_an_example(value)
         for name in ("question", "context"):
             if name not in value:
                 raise MissingKey(
@@ -351,7 +348,16 @@ def _inputs(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, dict
         inputs = _paired(kwargs["question"], kwargs["context"])
     else:
         raise InputError(f"Unknown arguments {dict(kwargs)!r:.200}: give both question=… and context=….")
+    if isinstance(inputs, str):
+        raise _not_an_example(inputs)
     return inputs[0] if isinstance(inputs, (list, tuple)) and len(inputs) == 1 else inputs, parameters
+
+
+def _not_an_example(value: Any) -> InputError:
+    return InputError(
+        f"{value!r:.60} argument needs to be of type (SquadExample, dict): give question=… and context=…, or "
+        'dictionaries {"question": …, "context": …}.'
+    )
 
 
 def _deprecated(what: str) -> None:
