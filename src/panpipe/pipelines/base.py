@@ -183,17 +183,15 @@ class Pipeline:
 
     def infer(self, batch: Batch, items: list[Item], *_: Any, **parameters: Any) -> Iterable[Array]:
         """The output of each item. Here: all that the model gives for it, or for its `rows`."""
-        rows = None
-        ends = batch.offsets
-        if items[0].rows is not None:
-            rows = np.concatenate(
-                [np.asarray(i.rows, np.int32) + start for i, start in zip(items, ends[:-1], strict=True)]
-            )
-            ends = np.cumsum([0, *(len(item.rows or ()) for item in items)])
-        output = self.model.forward(batch, rows)
-        if len(output) == len(items) != int(ends[-1]) or self.model.head == "sequence-classification":
+        if items[0].rows is None:
+            output, ends = self.model.forward(batch), batch.offsets.tolist()
+        else:
+            starts = zip(items, batch.first_rows.tolist(), strict=True)
+            output = self.model.forward(batch, np.concatenate([np.asarray(i.rows, np.int32) + s for i, s in starts]))
+            ends = [0, *itertools.accumulate(len(item.rows or ()) for item in items)]
+        if self.model.head == "sequence-classification":
             return output  # type: ignore[no-any-return]
-        return np.split(output, ends[1:-1])
+        return [output[begin:end] for begin, end in itertools.pairwise(ends)]
 
     def postprocess(self, outputs: Any, *_: Any, **parameters: Any) -> Any:
         """The answer of one input, from its `Outputs`."""
