@@ -1,0 +1,42 @@
+"""`panpipe tasks`: what can be done, and with which model by default."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from .parser import Parser, parse
+from .writers import columns_of, to_json
+
+__all__ = ["list_tasks", "tasks"]
+
+
+def tasks(arguments: Sequence[str]) -> int:
+    """Print the table of tasks."""
+    parser = Parser("panpipe tasks", "The tasks, their other names and their default models.")
+    parser.add_argument("--json", action="store_true", help="a line of JSON for each task")
+    given = parse(parser, arguments)
+    rows = list_tasks()
+    if given.json:
+        for row in rows:
+            print(to_json(row))
+    else:
+        columns_of([{**row, "embedded": "yes" if row["embedded"] else "no"} for row in rows], sys.stdout)
+    return 0
+
+
+def list_tasks() -> list[dict[str, Any]]:
+    """For each task its name, its alias, whether its model came with panpipe, and the model without --model."""
+    from ..pipelines.factory import embedded_model
+    from ..pipelines.tasks import ALIASES, TASKS
+
+    alias = {name: other for other, name in ALIASES.items()}
+    rows = []
+    for task in TASKS.values():
+        folder = embedded_model(task.name)
+        model = f"{task.model} at {task.revision}" if folder is None else folder.name
+        rows.append(
+            {"task": task.name, "alias": alias.get(task.name, ""), "embedded": folder is not None, "model": model}
+        )
+    return rows
