@@ -9,6 +9,7 @@ from ..errors import InputError
 
 __all__ = ["Answers", "KeyDataset", "KeyPairDataset", "SizedAnswers", "is_in_memory", "read_windows", "source_of"]
 
+FIRST_WINDOW = 4
 WINDOW_INPUTS = 128
 WINDOW_CHARACTERS = 32_768  # about 8 thousand tokens: what is held in memory while they are run
 
@@ -94,15 +95,15 @@ def source_of(inputs: Any, expected: str) -> Iterable[Any]:
 
 
 def read_windows(
-    source: Iterable[Any], read_ahead: bool = True, most: int = WINDOW_INPUTS
+    source: Iterable[Any], first: int = FIRST_WINDOW, most: int = WINDOW_INPUTS
 ) -> Iterator[tuple[list[Any], Exception | None]]:
     """The inputs a window at a time, with the error that the source raised after them, if it did.
 
-    The first windows are small, so that the first answers come soon; read_ahead=False reads one input at a time (for
-    a source that waits for an answer before it gives its next input).
+    Windows grow from `first` inputs to `most`, so that the first answers come soon. With most=1 nothing is read ahead:
+    for a source that waits for an answer before it gives its next input.
     """
     iterator = iter(source)
-    size = 4 if read_ahead else 1
+    size = min(first, most)
     while True:
         window: list[Any] = []
         characters = 0
@@ -120,7 +121,7 @@ def read_windows(
         yield window, error
         if error is not None:
             return
-        size = min(2 * size, max(most, 1)) if read_ahead else 1
+        size = min(2 * size, most)
 
 
 class _Indexed:
