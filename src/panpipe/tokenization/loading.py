@@ -8,6 +8,7 @@ from the vocabulary of its class.
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,6 +41,9 @@ NO_LIMIT = int(1e30)
 
 _MAX_FILE_BYTES = 512_000_000
 _MAX_ID = 2**31 - 1  # ids are int32 in a Batch
+_ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")  # what no program writes, but may hide a key from the two below
+_PREFIX = re.compile(rb'"continuing_subword_prefix"\s*:\s*"[^"]')
+_MERGES = re.compile(rb'"merges"\s*:\s*\[')
 _LARGE_NUMBER = re.compile(rb":\s*\d{8,}")
 _SIDES = ("right", "left")
 
@@ -148,14 +152,28 @@ def _read(path: Path) -> bytes:
 
 
 def _read_rust(name: str, data: bytes) -> RustTokenizer:
-    """The tokenizer in a tokenizer.json.
-
-    The vocabulary is looked through only where some number in the file is very large.
-    """
+    """The tokenizer in a tokenizer.json. Only where a file looks odd is it read twice."""
+    if _ESCAPED_ASCII.search(data) or (_PREFIX.search(data) and _MERGES.search(data)):
+        load(name, _check_merges, name, data)
     rust = load(name, RustTokenizer.from_buffer, data)
     if _LARGE_NUMBER.search(data) and (largest := max(load(name, rust.get_vocab).values(), default=0)) > _MAX_ID:
         raise TokenizerError(f"{name} gives a token the id {largest}; ids go up to {_MAX_ID}.")
     return rust
+
+
+def _check_merges(name: str, data: bytes) -> None:
+    """Refuse merges whose second part lacks the prefix of continuing pieces.
+
+    The Rust library cuts the prefix's length off them unseen, in bytes; what is left may be no UTF-8, on which the process
+    aborts when the error is to be told (tokenizers 0.23).
+    """
+    model = json.loads(data)["model"]
+    if not isinstance(model, dict) or not isinstance(prefix := model.get("continuing_subword_prefix"), str):
+        return
+    for merge in model.get("merges") or ():
+        second = merge.rpartition(" ")[2] if isinstance(merge, str) else merge[-1] if merge else ""
+        if not (isinstance(second, str) and second.startswith(prefix)):
+            raise TokenizerError(f"{name}: the merge {merge!r:.60} lacks the prefix {prefix!r:.20} of continuing pieces.")
 
 
 def _chat_template(source: Source) -> dict[str, Any]:
@@ -366,14 +384,16 @@ def _check_settings(name: str, settings: dict[str, Any]) -> None:
 
 
 def _check_ids(name: str, rust: RustTokenizer) -> None:
-    """The post-processor carries ids of its own; they must be those of tokens that exist."""
+    """The post-processor carries ids and tokens of its own; they must be those of the vocabulary."""
     for pair in (False, True):
         parts = ("", "") if pair else ("",)
         encoding = load(name, rust.encode, *parts)
-        for token_id, token in zip(encoding.ids, encoding.tokens, strict=True):
+        ids, tokens = encoding.ids, encoding.tokens
+        if len(ids) != len(tokens):
+            raise TokenizerError(f"{name}: tokenizer.json's post_processor adds {len(tokens)} tokens and {len(ids)} ids.")
+        for token_id, token in zip(ids, tokens, strict=True):
             if token_id > _MAX_ID or rust.id_to_token(token_id) is None:
                 raise TokenizerError(
                     f"{name}: tokenizer.json's post_processor adds {token!r:.60} with the id {token_id}, which is no "
-                    "token "
-                    "of its vocabulary."
+                    "token of its vocabulary."
                 )
