@@ -33,6 +33,7 @@ from ..errors import (
     did_you_mean,
 )
 from .inputs import (
+    FIRST_WINDOW,
     WINDOW_INPUTS,
     Answers,
     KeyDataset,
@@ -295,7 +296,9 @@ class Pipeline:
 
             source = tqdm(source, desc=self.task, unit="")
         most = max(1, WINDOW_INPUTS // self.items_per_input(parameters))
-        for window, error in read_windows(source, in_memory or options.batch_size != 1, most):
+        if options.batch_size == 1 and not in_memory:
+            most = 1
+        for window, error in read_windows(source, most if in_memory else FIRST_WINDOW, most):
             for answer in self._answer_window(window, parameters, in_memory):
                 yield self.listed(answer) if options.always_list and not isinstance(answer, Exception) else answer
             if error is not None:
@@ -392,13 +395,15 @@ class Pipeline:
     def _check_parts(self) -> None:
         """Raises where the model has another head, or the tokenizer another vocabulary."""
         model, tokenizer = self.model, self.tokenizer
-        if not hasattr(model, "config"):
+        if not (hasattr(model, "config") and hasattr(model, "head")):
             raise InvalidArgument(
-                f"model={_shown(model)}: give a model, or its name to pipeline({self.task!r}, model=…)."
+                f"model={_shown(model)} is not a panpipe model: give its name to pipeline({self.task!r}, model=…), or "
+                "load it with panpipe's AutoModel… classes."
             )
-        if tokenizer is None:
+        if not hasattr(tokenizer, "encode_batch"):
             raise InvalidArgument(
-                f"{type(self).__name__} needs a tokenizer: tokenizer=AutoTokenizer.from_pretrained(…)."
+                f"tokenizer={_shown(tokenizer)} is not a panpipe tokenizer: give its name to pipeline({self.task!r}, "
+                "tokenizer=…), or load it with panpipe's AutoTokenizer."
             )
         if self.head is not None and model.head != self.head:
             raise MissingHead(
@@ -412,6 +417,9 @@ class Pipeline:
                 f"the tokenizer gives ids up to {ids - 1}, and the model {model.name_or_path or ''} has embeddings for "
                 f"{rows} tokens: they do not belong together. Load both from one checkpoint."
             )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} for {self.task}: {self.model!r}>"
 
     @property
     def dtype(self) -> Any:

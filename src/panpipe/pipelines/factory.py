@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from ..errors import HubUnavailable, InvalidArgument, MissingHead
+from ..errors import HubUnavailable, InvalidArgument
 from .base import Pipeline
 from .placement import check_device_map, check_dtype
 from .tasks import Task, check_task, task_of_architectures, tasks_of_head
@@ -100,12 +100,8 @@ def _load_model(typed: Any, config: Any, head: str | None, hub: dict[str, Any], 
     from ..models import load_model
     from ..weights.hub import resolve
 
-    files = resolve(typed, **hub)
     options = {name: value for name, value in model_kwargs.items() if name not in _FINDING}
-    try:
-        return load_model(files, head, config=config, **options)
-    except MissingHead as error:
-        raise MissingHead(f"{error} {_what_it_fits(files)}") from error
+    return load_model(resolve(typed, **hub), head, config=config, **options)
 
 
 def _load_tokenizer(tokenizer: Any, typed: Any, config: Any, model: Any, hub: dict[str, Any]) -> Any:
@@ -159,16 +155,6 @@ def _way_out(task: str) -> str:
     if task == "text-classification" and importlib.util.find_spec("panpipe_models") is None:
         choices.append('install the model that comes with panpipe: pip install "panpipe[models]"')
     return f" Without the Hub the default model of {task} cannot be had: {', or '.join(choices)}."
-
-
-def _what_it_fits(files: Any) -> str:
-    from ..models.loading import read_config
-
-    architectures = read_config(files).architectures
-    try:
-        return f"Its config names {', '.join(architectures)}, for the task {task_of_architectures(architectures, '')}."
-    except InvalidArgument:
-        return "Its config names no architecture with a task."
 
 
 def _task_of(model: Any, hub: dict[str, Any]) -> str:

@@ -96,8 +96,11 @@ class FeatureExtractionPipeline(Pipeline):
 
     def arrange(self, answers: list[Any], inputs: Any, given: Mapping[str, Any]) -> Any:
         """The vectors of a list of texts are one array [texts, hidden]."""
-        if answers and not self.is_single(inputs) and all(isinstance(a, np.ndarray) and a.ndim == 1 for a in answers):
-            return np.stack(answers)
+        if not self.is_single(inputs) and all(isinstance(a, np.ndarray) and a.ndim == 1 for a in answers):
+            if answers:
+                return np.stack(answers)
+            if self._parameters(given).postprocess.get("pooling"):
+                return np.zeros((0, self.model.options.hidden_size), np.float32)
         return super().arrange(answers, inputs, given)
 
     def _check_pooling(self, pooling: str) -> None:
