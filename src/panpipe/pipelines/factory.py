@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import HubUnavailable, InvalidArgument
 from .base import Pipeline
-from .placement import check_device_map, check_dtype
+from .placement import check_device, check_device_map, check_dtype, check_framework
 from .tasks import Task, check_task, task_of_architectures, tasks_of_head
 
 __all__ = ["get_task", "pipeline"]
@@ -53,7 +53,9 @@ def pipeline(
     Raises UnknownTask, InvalidArgument, UnknownArgument, CheckpointError's kinds, HubUnavailable.
     """
     _check_unused(feature_extractor, image_processor, processor, trust_remote_code)
+    device, framework = check_device(device), check_framework(framework)
     check_device_map(device_map)
+    check_dtype(kwargs.get("torch_dtype"))
     model_kwargs, token = _model_arguments(model_kwargs, token, dtype)
     if model is None and task is None:
         raise InvalidArgument(
