@@ -58,6 +58,7 @@ def hub(weights: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+        monkeypatch.setattr("time.sleep", lambda seconds: None)  # between retries
         yield running
 
 
