@@ -191,8 +191,10 @@ def _objects(lines: Iterable[bytes]) -> Iterator[_Read]:
 def _object(line: str) -> Any:
     try:
         value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"this is not JSON ({error}).") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"this is not JSON ({error.msg} at column {error.colno}).") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets without end
+        raise InputError(f"this cannot be read as JSON ({error}).") from None
     if not isinstance(value, (dict, str, list)):
         raise InputError(f"expected an object or a string, not {line.strip()[:40]}.")
     return value

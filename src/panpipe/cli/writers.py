@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TextIO
 
@@ -12,6 +13,7 @@ from .terminal import bold, elided, padded, terminal_width, width, write_line
 __all__ = ["JsonLines", "Table", "Writer", "columns_of", "to_json"]
 
 _FIRST = 24  # inputs whose rows decide how wide the columns are
+_UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029]")
 _LONG = ("sequence", "input")  # they share what the other columns leave of the line
 
 
@@ -110,8 +112,9 @@ def columns_of(rows: Sequence[Mapping[str, Any]], stream: TextIO) -> None:
 
 
 def to_json(value: Any) -> str:
-    """Compact JSON on one line, with the characters themselves."""
-    return json.dumps(value, ensure_ascii=False, default=_plain)
+    """JSON on one line, with the characters themselves; but what some readers take for the end of a line is escaped."""
+    text = json.dumps(value, ensure_ascii=False, default=_plain)
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _plain(value: Any) -> Any:
