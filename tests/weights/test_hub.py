@@ -129,6 +129,13 @@ def test_what_is_neither_folder_nor_id_is_said_to_be_so(typed: str | Path, messa
         resolve(typed)
 
 
+def test_a_folder_that_hides_a_model_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gpt2").mkdir()
+    with pytest.raises(CheckpointNotFound, match=r"hides the model 'gpt2' of the Hub"):
+        resolve("gpt2").require("config.json")
+
+
 def test_a_file_in_the_place_of_a_folder(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     file.touch()

@@ -187,8 +187,9 @@ def test_accepts_and_refuses_as_the_library_does(tmp_path: Path) -> None:
 def _theirs(content: bytes) -> dict[str, tuple[str, list[int], bytes]] | None:
     from safetensors import SafetensorError, deserialize
 
+    read: Any = deserialize
     try:
-        return {name: (entry["dtype"], entry["shape"], bytes(entry["data"])) for name, entry in deserialize(content)}
+        return {name: (entry["dtype"], entry["shape"], bytes(entry["data"])) for name, entry in read(content)}
     except SafetensorError:
         return None
 
@@ -219,7 +220,7 @@ def _random_file(draw: random.Random) -> bytes:
 
 
 def _mutate(draw: random.Random, header: dict[str, Any]) -> None:
-    odd = [-1, 0, 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 1.0, 1.5, True, None, "1", [], {}]
+    odd: list[Any] = [-1, 0, 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 1.0, 1.5, True, None, "1", [], {}]
     tensors = [name for name in header if name != "__metadata__"]
     if not tensors or draw.random() < 0.1:
         header["__metadata__"] = draw.choice([{}, None, [], 1, "x", {"a": 1}, {"a": None}, {"a": "b"}])

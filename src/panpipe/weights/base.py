@@ -9,7 +9,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,9 @@ DTYPES: dict[str, tuple[int, str | None]] = {
     "F4": (4, None),
 }
 """safetensors' dtypes: bits of an element, and the NumPy dtype of its bytes (None: we cannot read it)."""
+
+
+Self = TypeVar("Self", bound="Checkpoint")
 
 
 class TensorInfo(NamedTuple):
@@ -109,7 +112,7 @@ class Checkpoint(ABC):
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
-    def __enter__(self) -> Checkpoint:
+    def __enter__(self: Self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

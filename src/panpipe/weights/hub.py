@@ -74,7 +74,7 @@ def resolve(
     subfolder = (subfolder or "").strip("/")
     for folder in (Path(typed), Path(typed).expanduser()):
         if typed and folder.is_dir():
-            return Folder(folder, typed, subfolder)
+            return Folder(folder, typed, subfolder, hides_an_id=_is_id(typed))
         if typed and folder.is_file():
             raise CheckpointNotFound(
                 f"{typed!r} is a file; give the folder that holds it, together with its config.json."

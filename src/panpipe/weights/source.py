@@ -65,10 +65,16 @@ class Source(ABC):
 
 
 class Folder(Source):
-    """A folder on this machine; never asks the network."""
+    """A folder on this machine; never asks the network.
 
-    def __init__(self, path: str | Path, name: str | None = None, subfolder: str = "") -> None:
+    hides_an_id: its path as typed could also be a model id, which a message then mentions.
+    """
+
+    def __init__(
+        self, path: str | Path, name: str | None = None, subfolder: str = "", hides_an_id: bool = False
+    ) -> None:
         self.name = str(path) if name is None else name
+        self._hides_an_id = hides_an_id
         self.subfolder = subfolder
         self.path = inside(Path(path), subfolder)
 
@@ -81,7 +87,8 @@ class Folder(Source):
         """A file that must be there."""
         if (path := self.file(name)) is None:
             here = ", ".join(self.files()[:12]) or "nothing"
-            raise CheckpointNotFound(f"there is no {name} in the folder {str(self.path)!r}. It holds: {here}.")
+            hint = f" This folder hides the model {self.name!r} of the Hub: rename it." if self._hides_an_id else ""
+            raise CheckpointNotFound(f"there is no {name} in the folder {str(self.path)!r}. It holds: {here}.{hint}")
         return path
 
     def files(self) -> list[str]:
