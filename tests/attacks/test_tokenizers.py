@@ -1,7 +1,6 @@
 """Hostile tokenizer files: refused with one of our errors, at once; no panic of the Rust library gets past.
 
-R3, R4 and C2 of the list of threats: merges longer than the vocabulary's tokens, regular expressions that never end, and files
-changed at random.
+Merges longer than the vocabulary's tokens, regular expressions that never end, and files changed at random.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import random
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -134,9 +134,7 @@ def test_a_regular_expression_without_end_is_an_error_of_the_call(tmp_path: Path
     for call in (
         lambda: tokenizer(text),
         lambda: tokenizer(["fine", text], truncation=True, max_length=5),
-        lambda: tokenizer.encode_batch([text]),
         lambda: tokenizer.encode_ids([text]),
-        lambda: tokenizer.tokenize(text),
     ):
         with pytest.raises(TokenizerError, match=r"text \d"):
             call()
@@ -209,8 +207,9 @@ def test_code_is_never_run(tmp_path: Path) -> None:
 
 # fmt: off
 VALUES: list[Any] = [
-    None, True, -1, 0, 1, 2**31, 2**32, 2**64, 1e308, float("nan"), "", "a", "▁", "##", "^(a+)+$", "(", "x" * 10_000, [], {},
-    [["a", "b"]], {"a": 1}, [[[[]]]], "BPE", "Unigram", "WordLevel", "WordPiece", "Sequence", "ByteLevel", "Metaspace", "Split",
+    None, True, -1, 0, 1, 2**31, 2**32, 2**64, 1e308, float("nan"), [], {}, [["a", "b"]], {"a": 1}, [[[[]]]],
+    "", "a", "▁", "##", "^(a+)+$", "(", "x" * 10_000, "BPE", "Unigram", "WordLevel", "WordPiece", "Sequence", "Split",
+    "ByteLevel", "Metaspace",
 ]
 # fmt: on
 TRIED: list[Any] = ["the cat sat", "a" * 33 + "b", "서울 김 😀 \n x", "", ["a b", "c"]]
@@ -238,13 +237,11 @@ def change(value: Any, chance: random.Random) -> None:
 
 def use(tokenizer: Tokenizer) -> None:
     for text in TRIED:
-        try:
+        with suppress(PanpipeError):
             row = tokenizer(text, truncation=True, max_length=6, return_overflowing_tokens=True)
             for ids in row.input_ids:
                 tokenizer.decode(ids)
             tokenizer.encode_ids([text] if isinstance(text, str) else text)
-        except PanpipeError:
-            continue
     repr(tokenizer)
 
 
@@ -290,10 +287,8 @@ def test_vocabularies_with_changed_bytes_load_or_are_refused(name: str, tmp_path
 
 def try_to_use(folder: Path) -> None:
     begin = time.perf_counter()
-    try:
+    with suppress(PanpipeError):
         use(AutoTokenizer.from_pretrained(folder))
-    except PanpipeError:
-        pass
     assert time.perf_counter() - begin < SECONDS
 
 

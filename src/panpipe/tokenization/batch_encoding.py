@@ -169,7 +169,7 @@ class BatchEncoding(UserDict):  # type: ignore[type-arg]
     # -- arrays ------------------------------------------------------------------------------------------------------
 
     def convert_to_tensors(self, tensor_type: str | None = None, prepend_batch_axis: bool = False) -> BatchEncoding:
-        """Turn the lists into arrays in place: 'np' (int64) or 'pt'. With ragged rows: InvalidArgument."""
+        """Turn the lists into arrays in place: 'np' (int64) or 'pt'.   Raises InvalidArgument (ragged rows)."""
         if tensor_type is None:
             return self
         make = _array_maker(tensor_type)
@@ -202,7 +202,7 @@ def _from_end(row: Encoding, place: int) -> int:
 
 def _array_maker(tensor_type: str) -> Any:
     if tensor_type == "np":
-        return lambda rows: np.asarray(rows, dtype=np.int64)
+        return _numpy
     if tensor_type == "pt":
         try:
             import torch
@@ -212,6 +212,15 @@ def _array_maker(tensor_type: str) -> Any:
             ) from error
         return lambda rows: torch.as_tensor(rows, dtype=torch.int64)
     raise InvalidArgument(f"return_tensors={tensor_type!r}: expected 'np' (NumPy), 'pt' (PyTorch) or None (lists).")
+
+
+def _numpy(rows: Any) -> Any:
+    """int64; of rows that differ in length an array of arrays, as in transformers."""
+    if len({len(row) if isinstance(row, (list, tuple)) else -1 for row in rows}) > 1:
+        ragged = np.empty(len(rows), dtype=object)
+        ragged[:] = [np.asarray(row, dtype=np.int64) for row in rows]
+        return ragged
+    return np.asarray(rows, dtype=np.int64)
 
 
 def to_python(values: Any) -> Any:

@@ -54,7 +54,9 @@ def encoding_error(error: BaseException, inputs: Any, encode: Callable[[Any], An
     said = reason(error)
     if "stride" in said:
         raise InvalidArgument(f"stride: {said}. It must be smaller than max_length less the special tokens.") from None
-    if "too short" in said.lower() or "second sequence" in said.lower():
+    if "second sequence" in said.lower():
+        raise InvalidArgument("truncation='only_second' needs a second text (text_pair=) to cut.") from None
+    if "too short" in said.lower():
         which = _first_failing(inputs, encode)
         raise TooLong(
             f"{which} cannot be truncated to max_length ({said}): what may not be cut is already too long. "
@@ -71,7 +73,7 @@ def encoding_error(error: BaseException, inputs: Any, encode: Callable[[Any], An
 
 def _first_failing(inputs: Sequence[Any], encode: Callable[[Any], Any]) -> str:
     for index, item in enumerate(inputs):
-        if _fails(item, encode):
+        if len(inputs) == 1 or _fails(item, encode):
             shown = repr(item)
             return f"text {index} ({shown if len(shown) <= 60 else shown[:60] + '…'})"
     return "the batch"

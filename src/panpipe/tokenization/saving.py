@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tokenizers import AddedToken
 
 from ..errors import InvalidArgument
+from .assembly import SPECIAL_TOKENS, Parts
 from .families import FAMILIES
-from .loading import SPECIAL_TOKENS, Parts
 from .views import shell
 
 if TYPE_CHECKING:
@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["save"]
 
-_LIVE = (
-    "model_max_length",
-    "padding_side",
-    "truncation_side",
-    "clean_up_tokenization_spaces",
-)  # settings that are also attributes, whose value may have been changed
+_LIVE = ("model_max_length", "clean_up_tokenization_spaces", "padding_side", "truncation_side")
 
 
 def save(tokenizer: Tokenizer, parts: Parts, folder: Path) -> tuple[str, ...]:
@@ -64,9 +59,7 @@ def _rust_json(parts: Parts) -> str:
 def _config(tokenizer: Tokenizer, parts: Parts, is_built_from_files: bool) -> dict[str, Any]:
     skipped = {"added_tokens_decoder", "extra_special_tokens", "chat_template", *SPECIAL_TOKENS}
     config = {key: value for key, value in parts.settings.items() if key not in skipped}
-    config |= {key: getattr(tokenizer, key) for key in _LIVE if key in config}
-    config["model_max_length"] = tokenizer.model_max_length
-    config["clean_up_tokenization_spaces"] = tokenizer.clean_up_tokenization_spaces
+    config |= {key: getattr(tokenizer, key) for key in _LIVE}  # attributes that may have been set since
     if tokenizer.model_input_names != list(parts.family.input_names):
         config["model_input_names"] = tokenizer.model_input_names
     config |= tokenizer.special_tokens_map
