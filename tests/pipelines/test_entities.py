@@ -94,7 +94,7 @@ def test_no_tokens_give_no_groups() -> None:
 def test_label_schemes(scheme: str, labels: list[str], sequence: list[int], expected: list[str]) -> None:
     tags = read_tags(dict(enumerate(labels)), scheme)
     items = Items(np.arange(len(sequence)), np.array(sequence, np.intp), np.ones(len(sequence), np.float32))
-    assert [tags[label].name for label in group(items, tags).labels.tolist()] == expected
+    assert [tags.names[label] for label in group(items, tags).labels.tolist()] == expected
 
 
 def test_an_unknown_scheme_names_the_nearest() -> None:

@@ -6,20 +6,49 @@ from 0; a run ends where the next begins.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from enum import Enum
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .tags import Tag
+from ..errors import InvalidArgument, did_you_mean
+from .tags import Tags
 
-__all__ = ["STRATEGIES", "Grouping", "Items", "drop_overlaps", "group", "label_tokens", "label_words"]
-
-STRATEGIES = ("none", "simple", "first", "average", "max")
+__all__ = [
+    "AggregationStrategy",
+    "Grouping",
+    "Items",
+    "drop_overlaps",
+    "group",
+    "label_tokens",
+    "label_words",
+    "strategy_name",
+]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.intp]
+
+
+class AggregationStrategy(str, Enum):
+    """How tokens become entities; the strings do as well."""
+
+    NONE = "none"
+    SIMPLE = "simple"
+    FIRST = "first"
+    AVERAGE = "average"
+    MAX = "max"
+
+
+def strategy_name(given: Any) -> str:
+    """The name ("none", "simple" …) of a string in any case or an enum, transformers' too.   Raises InvalidArgument."""
+    name = str(getattr(given, "value", given)).lower()
+    names = [strategy.value for strategy in AggregationStrategy]
+    if name not in names:
+        near = did_you_mean(name, names)
+        raise InvalidArgument(f"aggregation_strategy={given!r} is not a choice.{near} Choices: {', '.join(names)}.")
+    return name
 
 
 class Items(NamedTuple):
@@ -61,7 +90,7 @@ class Grouping(NamedTuple):
     scores: Floats
 
 
-def group(items: Items, tags: Mapping[int, Tag], breaks: npt.NDArray[np.bool_] | None = None) -> Grouping:
+def group(items: Items, tags: Tags, breaks: npt.NDArray[np.bool_] | None = None) -> Grouping:
     """Joins neighbours of one kind into runs.
 
     A run ends where the kind changes, the next item's tag begins an entity, this one's ends it, or `breaks` (bool
@@ -69,10 +98,10 @@ def group(items: Items, tags: Mapping[int, Tag], breaks: npt.NDArray[np.bool_] |
     """
     if not len(items.labels):
         return Grouping(*items)
-    kinds, begins, ends = _tag_columns(tags)
-    kind, labels = kinds[items.labels], items.labels
+    labels = items.labels
+    kinds = tags.kinds[labels]
     new = np.ones(len(labels), bool)
-    new[1:] = (kind[1:] != kind[:-1]) | begins[labels[1:]] | ends[labels[:-1]]
+    new[1:] = (kinds[1:] != kinds[:-1]) | tags.begins[labels[1:]] | tags.ends[labels[:-1]]
     if breaks is not None:
         new |= breaks
     starts = np.flatnonzero(new)
@@ -96,15 +125,6 @@ def drop_overlaps(entities: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _weight(entity: dict[str, Any]) -> tuple[int, float]:
     return entity["end"] - entity["start"], entity["score"]
-
-
-def _tag_columns(tags: Mapping[int, Tag]) -> tuple[Ints, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    numbers = {kind: number for number, kind in enumerate(dict.fromkeys(tag.kind for tag in tags.values()))}
-    size = max(tags) + 1
-    kinds, begins, ends = np.zeros(size, np.intp), np.zeros(size, bool), np.zeros(size, bool)
-    for index, tag in tags.items():
-        kinds[index], begins[index], ends[index] = numbers[tag.kind], tag.begins, tag.ends
-    return kinds, begins, ends
 
 
 def _means(values: Floats, starts: Ints) -> Floats:

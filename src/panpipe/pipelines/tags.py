@@ -1,6 +1,6 @@
 """What a token label says: which type of entity, and whether it begins or ends one.
 
-A label set follows a *scheme*. `read_tags` turns the labels of a model into `Tag`s once; grouping (`entities.py`) then
+A label set follows a *scheme*. `read_tags` turns the labels of a model into `Tags` once; grouping (`entities.py`) then
 needs no strings.
 """
 
@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from ..errors import InvalidArgument, did_you_mean
 
-__all__ = ["SCHEMES", "Tag", "read_tags"]
+__all__ = ["SCHEMES", "Tag", "Tags", "read_tags"]
 
 _ROLES = {"bio": "BI", "iob1": "BI", "iob2": "BI", "iobes": "BIMES", "bioes": "BIMES", "bmes": "BIMES"}
 _ROLES |= {"bilou": "BILU", "bioul": "BILU"}
@@ -22,7 +25,7 @@ _ENDS = "ESLU"
 
 
 class Tag(NamedTuple):
-    """kind: tags of one kind may continue each other.   name: what `entity_group` shows."""
+    """One label.   kind: tags of one kind may continue each other.   name: what `entity_group` shows."""
 
     kind: str
     name: str
@@ -30,7 +33,19 @@ class Tag(NamedTuple):
     ends: bool = False
 
 
-def read_tags(labels: Mapping[int, str], scheme: str = "transformers") -> dict[int, Tag]:
+class Tags(NamedTuple):
+    """The tags of a model's labels, as columns with an entry for each label's number.
+
+    kinds: int, equal for labels of one kind.   begins, ends: bool.   names: what `entity_group` shows.
+    """
+
+    kinds: npt.NDArray[np.intp]
+    begins: npt.NDArray[np.bool_]
+    ends: npt.NDArray[np.bool_]
+    names: list[str]
+
+
+def read_tags(labels: Mapping[int, str], scheme: str = "transformers") -> Tags:
     """The tag of each label.
 
     labels: {0: "O", 1: "B-PER", …}, as `config.id2label`.
@@ -39,6 +54,18 @@ def read_tags(labels: Mapping[int, str], scheme: str = "transformers") -> dict[i
     (B-PER, B_PER, PER-B, PER_B); 'plain': the label is the type; 'auto': whichever of these the label set shows.
     Raises InvalidArgument for another scheme.
     """
+    tags = _tags_of(labels, scheme)
+    every = [tags.get(index, Tag("", "")) for index in range(max(tags, default=-1) + 1)]
+    numbers = {kind: number for number, kind in enumerate(dict.fromkeys(tag.kind for tag in every))}
+    return Tags(
+        np.array([numbers[tag.kind] for tag in every], np.intp),
+        np.array([tag.begins for tag in every], bool),
+        np.array([tag.ends for tag in every], bool),
+        [tag.name for tag in every],
+    )
+
+
+def _tags_of(labels: Mapping[int, str], scheme: str) -> dict[int, Tag]:
     if scheme not in SCHEMES:
         near = did_you_mean(scheme, SCHEMES) if isinstance(scheme, str) else ""
         raise InvalidArgument(f"scheme={scheme!r} is not a label scheme.{near} Schemes: {', '.join(SCHEMES)}.")

@@ -6,7 +6,6 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
@@ -15,10 +14,10 @@ import numpy as np
 
 from ..errors import InputError, InvalidArgument, did_you_mean
 from .base import Encoded, Pipeline
-from .entities import STRATEGIES, drop_overlaps, group, label_tokens, label_words
+from .entities import AggregationStrategy, drop_overlaps, group, label_tokens, label_words, strategy_name
 from .items import Array, Item, Outputs
 from .lengths import too_long
-from .tags import Tag, read_tags
+from .tags import Tags, read_tags
 from .tokenized import TokenizedText
 from .windows import edges, most_central, window_bounds
 
@@ -28,16 +27,6 @@ _log = logging.getLogger("panpipe")
 
 WORD_BOUNDARIES = ("transformers", "words")
 MOST_OVERLAP = 128  # tokens that neighbouring windows share where the caller does not say
-
-
-class AggregationStrategy(str, Enum):
-    """How tokens become entities; the strings do as well."""
-
-    NONE = "none"
-    SIMPLE = "simple"
-    FIRST = "first"
-    AVERAGE = "average"
-    MAX = "max"
 
 
 @dataclass(frozen=True)
@@ -106,7 +95,7 @@ class TokenClassificationPipeline(Pipeline):
         exact_text: bool | None = None,
         trim_particles: bool | None = None,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        strategy = None if aggregation_strategy is None else _strategy(aggregation_strategy)
+        strategy = None if aggregation_strategy is None else strategy_name(aggregation_strategy)
         if grouped_entities is not None or ignore_subwords is not None:
             strategy = _deprecated_strategy(grouped_entities, ignore_subwords)
         if stride is not None:
@@ -265,7 +254,7 @@ class TokenClassificationPipeline(Pipeline):
         aggregation_strategy: str = "none",
         ignore_labels: Sequence[str] = ("O",),
         word_boundaries: str = "transformers",
-        tags: Mapping[int, Tag] | None = None,
+        tags: Tags | None = None,
         min_score: float | None = None,
         exact_text: bool = False,
         trim_particles: bool = False,
@@ -290,7 +279,7 @@ class TokenClassificationPipeline(Pipeline):
         return [_exact(entity, parts[0][0].text.text) for entity in entities] if exact_text else entities
 
     @cached_property
-    def _tags(self) -> dict[int, Tag]:
+    def _tags(self) -> Tags:
         return read_tags(self.model.config.id2label)
 
     def _tokens(self, window: _Window, probabilities: Array, ignored: Sequence[str]) -> list[dict[str, Any]]:
@@ -314,7 +303,7 @@ class TokenClassificationPipeline(Pipeline):
         ]
 
     def _groups(
-        self, window: _Window, probabilities: Array, words: _Words, tags: Mapping[int, Tag], ignored: Sequence[str]
+        self, window: _Window, probabilities: Array, words: _Words, tags: Tags, ignored: Sequence[str]
     ) -> list[dict[str, Any]]:
         text = window.text
         if words.strategy == "simple":
@@ -329,9 +318,10 @@ class TokenClassificationPipeline(Pipeline):
         firsts.append(window.end)
         entities = []
         for place, (label, score) in enumerate(zip(groups.labels.tolist(), groups.scores.tolist(), strict=True)):
-            if tags[label].name not in ignored:
+            name = tags.names[label]
+            if name not in ignored:
                 members = firsts[borders[place] : borders[place + 1] + 1]
-                entities.append({"entity_group": tags[label].name, "score": score, **_described(text, members, words)})
+                entities.append({"entity_group": name, "score": score, **_described(text, members, words)})
         return entities
 
 
@@ -389,16 +379,6 @@ def _exact(entity: dict[str, Any], text: str) -> dict[str, Any]:
     start = entity["start"] + len(found) - len(found.lstrip())
     found = found.strip()
     return {**entity, "start": start, "end": start + len(found), "text": found}
-
-
-def _strategy(given: Any) -> str:
-    name = str(getattr(given, "value", given)).lower()
-    if name not in STRATEGIES:
-        near = did_you_mean(name, STRATEGIES)
-        raise InvalidArgument(
-            f"aggregation_strategy={given!r} is not a choice.{near} Choices: {', '.join(STRATEGIES)}."
-        )
-    return name
 
 
 def _deprecated_strategy(grouped_entities: bool | None, ignore_subwords: bool | None) -> str:
