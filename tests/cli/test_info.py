@@ -14,7 +14,7 @@ from panpipe.cli.info import describe
 from panpipe.pipelines.tasks import TASKS
 from panpipe.weights.save import save_safetensors
 
-from ..weights.hub_server import Repo, serve
+from ..weights.hub_server import Answer, Repo, serve
 from .conftest import Run
 
 
@@ -113,6 +113,28 @@ def test_weights_on_the_hub_are_not_fetched(models: dict[str, str], monkeypatch:
         assert told["tokenizer"]["vocabulary"] > 100
         assert "not on this machine" in told["checkpoint"]["files"]
         assert not any("safetensors" in request for request in hub.of("GET"))
+
+        page = {
+            "id": "owner/model",
+            "siblings": [{"rfilename": "model.safetensors", "size": 7}, {"rfilename": "config.json", "size": 5}],
+            "safetensors": {"parameters": {"F16": 3}, "total": 3},
+            "cardData": {"license": "mit"},
+        }
+
+        def with_page(method: str, path: str, answer: Answer) -> Answer:
+            return Answer(200, {}, json.dumps(page).encode()) if path.startswith("/api/models/") else answer
+
+        hub.override = with_page
+        told = describe("owner/model")
+        assert told["checkpoint"]["files"] == ["model.safetensors"]
+        assert (told["checkpoint"]["size_bytes"], told["checkpoint"]["parameters"], told["licence"]) == (7, 3, "mit")
+
+        from panpipe.models import load_model
+
+        parameters = load_model("owner/model").num_parameters()
+        hub.requests.clear()
+        assert describe("owner/model")["checkpoint"]["parameters"] == parameters
+        assert hub.requests == []
 
 
 def test_tasks_are_listed(run: Run) -> None:

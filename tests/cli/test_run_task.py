@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,48 @@ def test_bytes_that_are_not_utf8_fail_on_their_own_line(
     assert [line["input"] for line in run(*asked, "--on-error", "skip").lines] == ["one", "셋"]
 
 
+def test_columns_are_separated_as_the_header_shows(models: dict[str, str], run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('id;text\n1;"one; two, three"\n2;four, five\n', "utf-8")
+    ran = run("ner", "--model", models["ner"], "--input", str(tmp_path / "a.csv"))
+    assert [line["input"] for line in ran.lines] == ["one; two, three", "four, five"]
+
+
+def test_a_row_that_does_not_fit_the_header_is_not_guessed_at(models: dict[str, str], run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,text\n1,one,,\n2,two, and more\n3\n4,four\n", "utf-8")
+    ran = run("ner", "--model", models["ner"], "--input", str(tmp_path / "a.csv"), "--on-error", "return")
+    assert [line["input"] for line in ran.lines] == ["one", None, None, "four"]
+    assert "line 3: the row has 3 columns, the header 2" in ran.lines[1]["error"]["message"]
+
+
+def test_the_header_must_name_the_column(models: dict[str, str], run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a text without a header\nanother\n", "utf-8")
+    ran = run("ner", "--model", models["ner"], "--input", str(tmp_path / "a.csv"))
+    assert (ran.code, ran.out) == (1, "")
+    assert "there is no column 'text'" in ran.err
+    ran = run(
+        "ner", "--model", models["ner"], "--input", str(tmp_path / "a.csv"), "--column", "a text without a header"
+    )
+    assert [line["input"] for line in ran.lines] == ["another"]
+
+
+def test_lists_of_words_come_as_json(models: dict[str, str], run: Run, pipe_in: Callable[[bytes], None]) -> None:
+    words = ["hello", "서울"]
+    pipe_in((json.dumps(words) + "\n" + json.dumps({"tokens": words}) + "\n").encode())
+    asked = ["ner", "--model", models["ner"], "--is-split-into-words", "--input", "-", "--format", "jsonl"]
+    ran = run(*asked, "--column", "tokens")
+    assert rounded(ran.outputs[0]) == rounded(ran.outputs[1])
+    assert ran.lines[0]["input"] == words
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes in folders")
+def test_counting_for_the_bar_takes_nothing_from_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "file.txt").write_bytes(b"a\nb\n")
+    assert records.count_lines(str(tmp_path / "pipe.txt")) is None
+    assert records.count_lines("-") is None
+    assert records.count_lines(str(tmp_path / "file.txt")) == 2
+
+
 def test_a_quotation_mark_that_is_never_closed_is_found(models: dict[str, str], run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('text\none\n"two\nthree\n', "utf-8")
     ran = run("ner", "--model", models["ner"], "--input", str(tmp_path / "a.csv"))
@@ -194,6 +237,7 @@ USAGE = [
     (["--model", "x", "ner"], "comes after a task"),
     (["ner", "x", "--agregation-strategy", "simple"], "Did you mean '--aggregation-strategy'?"),
     (["ner", "x", "--stride", "few"], "--stride"),
+    (["ner", "-x"], "comes after --"),
     (["ner", "x", "--input", "y.txt"], "give one"),
     (["zero-shot-classification", "x"], "needs --labels"),
     (["question-answering", "x"], "--question or --context"),

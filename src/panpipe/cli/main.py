@@ -132,7 +132,7 @@ options: --version, --help; after a task or verb: --debug, to see where an error
 def _messages() -> Iterator[None]:
     """The library's log and warnings as lines on stderr, for as long as the command runs."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("panpipe: %(message)s"))
+    handler.setFormatter(_OneLine())
     _log.addHandler(handler)
 
     def show(message: Any, category: type[Warning], *_: Any) -> None:
@@ -144,6 +144,13 @@ def _messages() -> Iterator[None]:
             yield
     finally:
         _log.removeHandler(handler)
+
+
+class _OneLine(logging.Formatter):
+    """A message as one line; what it quotes from a checkpoint cannot steer the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return one_line(f"panpipe: {record.getMessage()}")
 
 
 def _say(message: str, code: int) -> int:

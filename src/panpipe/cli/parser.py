@@ -29,5 +29,6 @@ def parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
         unknown = next((argument for argument in rest if argument.startswith("-")), rest[0])
         flag = unknown.partition("=")[0]
         near = did_you_mean(flag, [name for action in parser._actions for name in action.option_strings])
-        raise UnknownArgument(f"there is no option {flag}.{near} See: {parser.prog} --help")
+        text = "" if flag.startswith("--") or near else " A text that begins so comes after --."
+        raise UnknownArgument(f"there is no option {flag}.{near}{text} See: {parser.prog} --help")
     return parsed

@@ -2,7 +2,7 @@
 
     .txt            a text a line; empty lines are left out
     .jsonl          an object a line, or a string
-    .csv, .tsv      a row of columns under a header
+    .csv, .tsv      a row of columns under a header; .csv by commas, or semicolons if the header has more of them
 
 All files are UTF-8. What is wrong with a line is an InputError that names file and line.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ __all__ = ["FORMATS", "Parts", "Record", "count_lines", "format_of", "from_argum
 FORMATS = ("txt", "jsonl", "csv", "tsv")
 MOST_CHARACTERS = 1 << 24  # of a field of a table: a quotation mark that is never closed must not fill the memory
 _SUFFIXES = {".txt": "txt", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"}
-_USUAL = {"text": ("text", "sentence", "sequence", "input", "inputs", "content")}
+_USUAL = {"text": ("text", "sentence", "sequence", "input", "inputs", "content", "review", "document")}
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,6 @@ class Parts:
             names = _USUAL.get(part, (part,))
         found = next((name for name in names if name in there), None)
         if found is None and part not in self.optional:
-            if not self.columns and len(self.needed) == 1 and len(there) == 1:
-                return there[0]
             near = did_you_mean(names[0], there)
             raise InputError(
                 f"there is no column {names[0]!r}, only {', '.join(map(repr, there[:12])) or 'none'}.{near} "
@@ -132,8 +131,8 @@ def open_input(path: str) -> BinaryIO:
 
 
 def count_lines(path: str) -> int | None:
-    """The lines of a file, for a progress bar; None for standard input."""
-    if path == "-":
+    """The lines of a file, for a progress bar; None where counting would take them away, as from a pipe."""
+    if not Path(path).is_file():
         return None
     with Path(path).open("rb") as file:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
@@ -141,8 +140,13 @@ def count_lines(path: str) -> int | None:
 
 def from_lines(lines: Iterable[bytes], format: str, parts: Parts, name: str) -> Iterator[Record]:
     """The inputs in a file's lines. A line that cannot be read is a Record with its error."""
-    readers: dict[str, Callable[..., Iterator[_Read]]] = {"txt": _texts, "jsonl": _objects, "csv": _rows, "tsv": _rows}
-    for read in readers[format](lines, *(("\t",) if format == "tsv" else ())):
+    readers: dict[str, Callable[[Iterable[bytes]], Iterator[_Read]]] = {
+        "txt": _texts,
+        "jsonl": _objects,
+        "csv": lambda lines: _rows(lines, ",;\t"),
+        "tsv": lambda lines: _rows(lines, "\t"),
+    }
+    for read in readers[format](lines):
         where = f"{'standard input' if name == '-' else name}, line {read.line}"
         try:
             if read.error is not None:
@@ -200,12 +204,15 @@ def _object(line: str) -> Any:
     return value
 
 
-def _rows(lines: Iterable[bytes], delimiter: str = ",") -> Iterator[_Read]:
+def _rows(lines: Iterable[bytes], delimiters: str) -> Iterator[_Read]:
+    """The rows under the header, which shows by which of the delimiters they are separated."""
     limit = csv.field_size_limit(MOST_CHARACTERS)
     try:
         # bytes that are no UTF-8 come as surrogates, so that only the row that has them fails
         text = (raw.decode("utf-8" if number else "utf-8-sig", "surrogateescape") for number, raw in enumerate(lines))
-        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        first = next(text, "")
+        delimiter = max(delimiters, key=first.count)
+        reader = csv.reader(itertools.chain([first], text), delimiter=delimiter, strict=True)
         header: list[str] | None = None
         index = -1
         while True:
@@ -222,7 +229,7 @@ def _rows(lines: Iterable[bytes], delimiter: str = ",") -> Iterator[_Read]:
                 header = row or []
                 continue
             index += 1
-            yield _Read(index, begin, dict(zip(header, row or (), strict=False)), error)
+            yield _Read(index, begin, dict(zip(header, row or (), strict=False)), error or _misfit(row or [], header))
     finally:
         csv.field_size_limit(limit)
 
@@ -240,6 +247,15 @@ def _next_row(reader: Iterator[list[str]]) -> tuple[list[str] | None, InputError
         what = "a quotation mark is opened here and never closed" if "end of data" in str(error) else str(error)
         return None, InputError(f"{what}.")
     return row, None
+
+
+def _misfit(row: list[str], header: list[str]) -> InputError | None:
+    """What is wrong with a row that is shorter or longer than the header. Empty columns at its end do no harm."""
+    if len(row) == len(header) or (len(row) > len(header) and not any(row[len(header) :])):
+        return None
+    return InputError(
+        f"the row has {len(row)} columns, the header {len(header)}. Texts with a separator in them must be quoted."
+    )
 
 
 def _decoded(raw: bytes, number: int) -> str:

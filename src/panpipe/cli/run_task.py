@@ -127,7 +127,7 @@ def _placed(error: Exception, record: Record) -> Exception:
 
 def _parser(task: str, parts: Sequence[str], options: Sequence[TaskOption]) -> Parser:
     parser = Parser(prog=f"panpipe {task}", description=f"{task}, for texts given here, in a file or through a pipe.")
-    parser.add_argument("text", nargs="*", metavar="TEXT", help="the texts; without any, those that are piped in")
+    parser.add_argument("text", nargs="*", metavar="TEXT", help=f"the {parts[0]}s; without any, those piped in")
     given = parser.add_argument_group("input")
     for part in parts:
         if part != "text":
