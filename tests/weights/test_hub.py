@@ -195,6 +195,32 @@ def test_what_huggingface_hub_cached_is_read_without_a_question(hub: Hub, tmp_pa
     assert hub.requests == []
 
 
+def test_a_cached_id_is_read_without_huggingface_hub(tmp_path: Path, weights: bytes) -> None:
+    """From a cache laid out by hand, in a process that could reach nobody."""
+    repo = tmp_path / "home" / "hub" / "models--owner--model"
+    snapshot = repo / "snapshots" / "abc123"
+    snapshot.mkdir(parents=True)
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text("abc123")
+    (snapshot / "config.json").write_bytes(CONFIG)
+    (snapshot / "model.safetensors").write_bytes(weights)
+    (snapshot / "vocab.txt").write_bytes(b"[PAD]\n")
+    program = (
+        "import socket, sys\n"
+        "def refuse(*_, **__): raise AssertionError('the network was asked')\n"
+        "socket.socket.connect = socket.getaddrinfo = refuse\n"
+        "from panpipe.weights.hub import resolve\n"
+        "from panpipe.weights.checkpoint import open_checkpoint\n"
+        "source = resolve('owner/model')\n"
+        "print(source.json('config.json'), source.first('tokenizer.json', 'vocab.txt').name)\n"
+        "print([source.file(name) for name in ('generation_config.json', 'tokenizer_config.json', 'README.md')])\n"
+        "print(open_checkpoint(source).read('weight').sum(), 'huggingface_hub' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    assert run.stdout.splitlines() == ["{'model_type': 'bert'} vocab.txt", "[None, None, None]", "15.0 False"]
+
+
 def test_only_the_missing_part_of_a_cache_is_fetched(hub: Hub) -> None:
     """A model that another library cached without its tokenizer."""
     source = resolve("owner/model")

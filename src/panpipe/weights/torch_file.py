@@ -25,6 +25,7 @@ __all__ = ["TorchFile"]
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
+_MAX_PROGRAM_BYTES = 100_000_000  # a thousand tensors take some 150 000
 _MAX_DIMENSIONS = 64
 
 
@@ -117,9 +118,11 @@ def _read_archive(mapped: mmap.mmap, path: Path) -> tuple[Any, dict[str, Record]
         raise CorruptCheckpoint(f"{path} is a zip archive, but not one of torch.save: it has {len(pickles)} data.pkl.")
     prefix = pickles[0].removesuffix("data.pkl")
     order = records.get(prefix + "byteorder")
-    if order is not None and mapped[order.begin : order.end] != b"little":
+    if order is not None and mapped[order.begin : min(order.end, order.begin + 16)] != b"little":
         raise CorruptCheckpoint(f"{path} was saved on a big-endian machine, which panpipe does not read.")
     program = records[pickles[0]]
+    if program.end - program.begin > _MAX_PROGRAM_BYTES:
+        raise CorruptCheckpoint(f"{path} has a data.pkl of more than {_MAX_PROGRAM_BYTES} bytes: not of tensors alone.")
     machine = _machine(mapped[program.begin : program.end], path, _persistent_storage)
     places = {name.removeprefix(prefix + "data/"): place for name, place in records.items()}
     return machine.run(), places
