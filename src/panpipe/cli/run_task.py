@@ -47,14 +47,8 @@ def run_task(task: str, arguments: Sequence[str]) -> int:
             inputs = _inputs(given, wanted, open_files)
             pipe = _pipeline(task, given, parameters)
             stream, is_file = _output(given, open_files)
-            with_input = bool(given.input) or len(given.text) != 1
-            as_json = given.json or is_file or not is_terminal(stream)
             is_typed = given.input == "-" and is_terminal(sys.stdin)
-            writer: Writer = (
-                JsonLines(stream)
-                if as_json
-                else Table(stream, with_input and bool(wanted.wanted), 1 if is_typed else 24)
-            )
+            writer = _writer(given, wanted, stream, is_file, is_typed)
             bar = _progress(given, stream) if given.input else _NoProgress()
             open_files.callback(bar.close)
             return _answer(pipe, inputs, writer, given.on_error, 1 if is_typed else given.batch_size, bar)
@@ -224,6 +218,14 @@ def _output(given: argparse.Namespace, open_files: ExitStack) -> tuple[TextIO, b
         return sys.stdout, False
     path = Path(given.output)
     return open_files.enter_context(path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")), True
+
+
+def _writer(given: argparse.Namespace, parts: Parts, stream: TextIO, is_file: bool, is_typed: bool) -> Writer:
+    """JSON lines, or on a terminal a table: there one text needs no repeating, and a text that is typed no waiting."""
+    if given.json or is_file or not is_terminal(stream):
+        return JsonLines(stream)
+    with_input = bool(parts.wanted) and (given.input is not None or len(given.text) > 1)
+    return Table(stream, with_input, **({"held": 1} if is_typed else {}))
 
 
 class _NoProgress:
