@@ -32,16 +32,15 @@ PyArrayObject* check(nb::handle value, int type, int dimensions, const char* nam
 
 void release_capsule(PyObject* capsule) { release_block(PyCapsule_GetPointer(capsule, nullptr)); }
 
-Result new_array(int dimensions, npy_intp* shape) {
-  std::size_t bytes = sizeof(float);
-  for (int i = 0; i < dimensions; ++i) bytes *= static_cast<std::size_t>(shape[i]);
+Result new_array(int dimensions, npy_intp* shape, std::size_t bytes, npy_intp* strides) {
   void* block = take_block(bytes);
   PyObject* capsule = PyCapsule_New(block, nullptr, release_capsule);
   if (capsule == nullptr) {
     release_block(block);
     throw nb::python_error();
   }
-  PyObject* array = PyArray_New(&PyArray_Type, dimensions, shape, NPY_FLOAT32, nullptr, block, 0, NPY_ARRAY_CARRAY, nullptr);
+  PyObject* array = PyArray_New(&PyArray_Type, dimensions, shape, NPY_FLOAT32, strides, block, 0,
+                                NPY_ARRAY_ALIGNED | NPY_ARRAY_WRITEABLE, nullptr);
   if (array == nullptr) {
     Py_DECREF(capsule);
     throw nb::python_error();
@@ -51,7 +50,8 @@ Result new_array(int dimensions, npy_intp* shape) {
     Py_DECREF(array);
     throw nb::python_error();
   }
-  return {nb::steal(array), static_cast<float*>(block)};
+  const Index stride = dimensions == 2 ? PyArray_STRIDE(reinterpret_cast<PyArrayObject*>(array), 0) : 0;
+  return {nb::steal(array), static_cast<float*>(block), stride / static_cast<Index>(sizeof(float))};
 }
 
 }  // namespace
@@ -124,12 +124,21 @@ Values values_of(nb::handle value, const char* name) {
 
 Result new_matrix(Index rows, Index columns) {
   npy_intp shape[2] = {rows, columns};
-  return new_array(2, shape);
+  return new_array(2, shape, static_cast<std::size_t>(rows * columns) * sizeof(float), nullptr);
+}
+
+Result new_spread_matrix(Index rows, Index columns) {
+  constexpr Index bytes_that_clash = 2048, widest = 8192;
+  constexpr auto size = static_cast<Index>(sizeof(float));
+  if (rows < 8 || columns * size % bytes_that_clash != 0 || columns > widest) return new_matrix(rows, columns);
+  const Index stride = columns + 64 / size;
+  npy_intp shape[2] = {rows, columns}, strides[2] = {stride * size, size};
+  return new_array(2, shape, static_cast<std::size_t>(rows * stride * size), strides);
 }
 
 Result new_like(nb::handle value) {
   PyArrayObject* array = reinterpret_cast<PyArrayObject*>(value.ptr());
-  return new_array(PyArray_NDIM(array), PyArray_DIMS(array));
+  return new_array(PyArray_NDIM(array), PyArray_DIMS(array), static_cast<std::size_t>(PyArray_NBYTES(array)), nullptr);
 }
 
 }  // namespace panpipe

@@ -69,8 +69,14 @@ Values values_of(nanobind::handle value, const char* name);
 struct Result {
   nanobind::object array;
   float* data;
+  Index stride;
 };
 Result new_matrix(Index rows, Index columns);
+
+// The same, with rows a little apart where their length would put all of them into the same few sets of the L1 cache
+// (multiples of 2 KiB): what reads many rows at once, as the next matrix product does, would fight over these.
+Result new_spread_matrix(Index rows, Index columns);
+
 Result new_like(nanobind::handle value);
 
 }  // namespace panpipe

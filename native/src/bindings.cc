@@ -117,8 +117,9 @@ class Engine {
       a.residual = r.data;
       a.residual_stride = r.stride;
     }
-    Result result = new_matrix(a.x.rows, w.outputs);
+    Result result = new_spread_matrix(a.x.rows, w.outputs);
     a.out = result.data;
+    a.out_stride = result.stride;
     const Unlocked unlocked;
     weight.kernels.linear(a);
     return result.array;

@@ -38,7 +38,8 @@ struct LinearArguments {
   const float* residual;    // [tokens, outputs] or null
   Index residual_stride;
   Activation activation;
-  float* out;               // [tokens, outputs], contiguous
+  float* out;               // [tokens, outputs]
+  Index out_stride;
 };
 
 // A stretch of the queries of one sequence: what one thread computes at a time (for each head).

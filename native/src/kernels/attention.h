@@ -137,7 +137,7 @@ class Attention {
       PANPIPE_UNROLL
       for (int n = 0; n < NV; ++n) acc[r][n] = adds ? S::load(c + r * c_stride + n * width) : S::zero();
     }
-    multiply_tile<S, R, NV>(a, a_stride, b, b_stride, depth, Prefetch{nullptr, 0}, acc);
+    multiply_tile<S, R, NV>(a, a_stride, b, b_stride, depth, acc);
     PANPIPE_UNROLL
     for (int r = 0; r < R; ++r) {
       PANPIPE_UNROLL

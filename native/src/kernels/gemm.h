@@ -1,16 +1,16 @@
 // Linear layers: out = activation(x @ weight^T + bias) + residual.
 //
-// x [tokens, inputs], rows at a stride. weight in panels of S::tile_vectors vectors of outputs, inputs in turn
-// (PackedWeight in engine.h), packed once at load. out [tokens, outputs].
+// x [tokens, inputs] and out [tokens, outputs], rows at a stride. weight in panels of S::tile_vectors vectors of
+// outputs, inputs in turn (PackedWeight in engine.h), packed once at load.
 //
-// Blocking: a register tile of up to S::tile_rows rows by one panel; the rows of a block are cut into tiles whose
-// heights differ by one at most, so there is no thin remainder. A block of rows meets a panel in slices of `depth`
-// inputs: the slice of the panel is read from memory by the first tile and from the L1/L2 cache by the others, and the
-// block's rows stay in L2. Sums wait in `out` between slices; the last slice adds bias, activation and residual in
-// registers. With one to three rows, several panels are taken at once, or the chains of sums would be too few to fill
-// the FMA units. While few rows are computed, the panel's next slice is fetched ahead.
+// Blocking: a register tile of up to S::tile_rows rows by one panel. Rows come in blocks of at most `block_tiles`
+// tiles, cut so that the tiles' heights differ by one at most: there is no thin remainder. Inputs come in slices of
+// `depth`: a slice of the block's rows stays in the L2 cache while the panels go by, and every panel's slice is read
+// from memory by the block's first tile and from L2 by the others. Between slices the sums wait in `out`; after the
+// last, activation and residual are applied to the tile while the L1 cache still holds it. With one to three rows,
+// several panels are taken at once, or the chains of sums would be too few to fill the FMA units.
 //
-// Bound: compute for more than ~20 rows; below, the rate at which memory yields the weights.
+// Bound: compute for more than about 20 rows; below, the rate at which memory yields the weights.
 #pragma once
 
 #include "../engine.h"
@@ -27,24 +27,18 @@ struct Gemm {
   using V = typename S::Vector;
   static constexpr int vectors = S::tile_vectors;
   static constexpr int panel_width = vectors * S::width;
-  static constexpr Index depth = 384;   // inputs per slice
-  static constexpr int block_tiles = 8;          // tiles of rows per block
-  static constexpr int few_tiles = 4;            // up to here weights come from memory rather than from the cache
+  static constexpr Index depth = 768;     // inputs per slice
+  static constexpr Index block_tiles = 8;  // tiles of rows per block
+  static constexpr Index few_tiles = 4;    // up to here the weights come from memory rather than from the cache
 
   // -- one tile ------------------------------------------------------------------------------------------------------
-
-  struct Slice {
-    const LinearArguments* linear;
-    Index k_begin, k_end;
-    Prefetch prefetch;
-  };
 
   // What follows the sums, over a tile that still lies in the L1 cache.
   template <Activation activation>
   static PANPIPE_NO_INLINE void finish(const LinearArguments& linear, Index row, Index rows,
                                        Index column, Index columns) {
     for (Index r = row; r < row + rows; ++r) {
-      float* out = linear.out + r * linear.weight->outputs + column;
+      float* out = linear.out + r * linear.out_stride + column;
       const float* residual = linear.residual ? linear.residual + r * linear.residual_stride + column : nullptr;
       Index c = 0;
       for (; c + S::width <= columns; c += S::width) {
@@ -73,12 +67,11 @@ struct Gemm {
     }
   }
 
-  // Rows row ... row + R - 1 by panel ... panel + P - 1, inputs of one slice.
+  // Rows row ... row + R - 1 by panel ... panel + P - 1, inputs k_begin ... k_end - 1.
   template <int R, int P>
-  static PANPIPE_NO_INLINE void tile(const Slice& slice, Index row, Index panel) {
-    const LinearArguments& linear = *slice.linear;
+  static PANPIPE_NO_INLINE void tile(const LinearArguments& linear, Index k_begin, Index k_end, Index row,
+                                     Index panel) {
     const PackedWeight& weight = *linear.weight;
-    const bool is_first = slice.k_begin == 0;
     const Index panel_size = weight.inputs * panel_width;
     V acc[P][R][vectors];
     PANPIPE_UNROLL
@@ -88,27 +81,23 @@ struct Gemm {
       for (int r = 0; r < R; ++r) {
         PANPIPE_UNROLL
         for (int v = 0; v < vectors; ++v) {
-          if (is_first) {
-            acc[p][r][v] = weight.bias ? S::load(weight.bias + column + v * S::width) : S::zero();
-          } else {
+          if (k_begin > 0) {
             acc[p][r][v] = load_out(linear, row + r, column + v * S::width);
+          } else {
+            acc[p][r][v] = weight.bias ? S::load(weight.bias + column + v * S::width) : S::zero();
           }
         }
       }
     }
-    const float* a = linear.x.data + row * linear.x.stride + slice.k_begin;
-    const float* b = weight.panels + panel * panel_size + slice.k_begin * panel_width;
-    const Index count = slice.k_end - slice.k_begin;
+    const float* a = linear.x.data + row * linear.x.stride + k_begin;
+    const float* b = weight.panels + panel * panel_size + k_begin * panel_width;
     if constexpr (P == 1) {
-      multiply_tile<S, R, vectors>(a, linear.x.stride, b, panel_width, count, slice.prefetch, acc[0]);
+      multiply_tile<S, R, vectors>(a, linear.x.stride, b, panel_width, k_end - k_begin, acc[0]);
     } else {
-      for (Index k = 0; k < count; ++k) {
+      for (Index k = 0; k < k_end - k_begin; ++k) {
         PANPIPE_UNROLL
         for (int p = 0; p < P; ++p) {
-          const float* row_of_panel = b + p * panel_size + k * panel_width;
-          S::prefetch(row_of_panel + 16 * panel_width);
-          S::prefetch(row_of_panel + 16 * panel_width + 16);
-          multiply_step<S, R, vectors>(a + k, linear.x.stride, row_of_panel, acc[p]);
+          multiply_step<S, R, vectors>(a + k, linear.x.stride, b + p * panel_size + k * panel_width, acc[p]);
         }
       }
     }
@@ -122,7 +111,7 @@ struct Gemm {
         }
       }
     }
-    if (slice.k_end == weight.inputs) {
+    if (k_end == weight.inputs) {
       const Index column = panel * panel_width;
       finish_tile(linear, row, R, column, smaller(P * panel_width, weight.outputs - column));
     }
@@ -130,14 +119,14 @@ struct Gemm {
 
   static PANPIPE_INLINE V load_out(const LinearArguments& linear, Index row, Index column) {
     const Index outputs = linear.weight->outputs, lanes = outputs - column;
-    const float* out = linear.out + row * outputs + column;
+    const float* out = linear.out + row * linear.out_stride + column;
     if (lanes >= S::width) return S::load(out);
     return lanes > 0 ? S::load_first(out, static_cast<int>(lanes)) : S::zero();
   }
 
   static PANPIPE_INLINE void store_out(const LinearArguments& linear, Index row, Index column, V value) {
     const Index outputs = linear.weight->outputs, lanes = outputs - column;
-    float* out = linear.out + row * outputs + column;
+    float* out = linear.out + row * linear.out_stride + column;
     if (lanes >= S::width) {
       S::store(out, value);
     } else if (lanes > 0) {
@@ -145,10 +134,10 @@ struct Gemm {
     }
   }
 
-  using TileFunction = void (*)(const Slice&, Index row, Index panel);
+  using TileFunction = void (*)(const LinearArguments&, Index k_begin, Index k_end, Index row, Index panel);
 
   template <int R>
-  static TileFunction tile_of(int rows) {
+  static TileFunction tile_of(Index rows) {
     if constexpr (R == 0) {
       return nullptr;
     } else {
@@ -158,43 +147,37 @@ struct Gemm {
 
   // -- a block of rows by a range of panels --------------------------------------------------------------------------
 
-  // Panels computed at once for this many rows.
-  static constexpr int panels_at_once(Index rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
+  struct Block {
+    Index row_begin, row_end, panel_begin, panel_end;
+  };
 
-  static void block(const LinearArguments& linear, Index row_begin, Index row_end,
-                    Index panel_begin, Index panel_end) {
-    const Index rows = row_end - row_begin;
-    Index panel = panel_begin;
-    const int at_once = panels_at_once(rows);
-    if (at_once > 1) {
-      const Slice all{&linear, 0, linear.weight->inputs, {nullptr, 0}};
+  static void compute(const LinearArguments& linear, const Block& block) {
+    const Index rows = block.row_end - block.row_begin, inputs = linear.weight->inputs;
+    Index panel = block.panel_begin;
+    if (rows <= 3) {
+      const Index at_once = rows == 1 ? 4 : 2;
       const TileFunction several = rows == 1 ? &tile<1, 4> : rows == 2 ? &tile<2, 2> : &tile<3, 2>;
-      for (; panel + at_once <= panel_end; panel += at_once) several(all, row_begin, panel);
+      for (; panel + at_once <= block.panel_end; panel += at_once) several(linear, 0, inputs, block.row_begin, panel);
     }
-    for (; panel < panel_end; ++panel) one_panel(linear, row_begin, rows, panel);
-  }
-
-  static void one_panel(const LinearArguments& linear, Index row_begin, Index rows,
-                        Index panel) {
-    const PackedWeight& weight = *linear.weight;
-    const Index tiles = ceil_div(rows, S::tile_rows);
-    const Index slices = larger(1, ceil_div(weight.inputs, depth));
-    // Few tiles: each asks for its share of the slice after this one (which the panel's memory continues with).
-    const int lines_per_4 = 4 * panel_width * 4 / 64;
-    const int lines = tiles <= few_tiles ? static_cast<int>(ceil_div(lines_per_4, tiles)) : 0;
-    const TileFunction high = tile_of<S::tile_rows>(static_cast<int>(ceil_div(rows, tiles)));
-    const TileFunction low = tile_of<S::tile_rows>(static_cast<int>(rows / tiles));
-    for (Index s = 0; s < slices; ++s) {
-      Slice slice{&linear, s * depth, smaller((s + 1) * depth, weight.inputs), {nullptr, lines}};
-      const float* next = weight.panels + (panel * weight.inputs + slice.k_end) * panel_width;
-      Index row = row_begin;
-      for (Index t = 0; t < tiles; ++t) {
-        slice.prefetch.next = reinterpret_cast<const char*>(next) + t * lines * 64 * ((slice.k_end - slice.k_begin) / 4);
-        const bool is_high = t < rows % tiles;
-        (is_high ? high : low)(slice, row, panel);
-        row += rows / tiles + is_high;
+    const Index tiles = ceil_div(rows, S::tile_rows), slices = larger(1, ceil_div(inputs, depth));
+    if (tiles <= few_tiles) {  // weights in the order in which they lie in memory
+      for (; panel < block.panel_end; ++panel) {
+        for (Index s = 0; s < slices; ++s) compute_slice(linear, block, tiles, panel, s * depth);
+      }
+    } else {  // a slice of the rows stays while the panels go by
+      for (Index s = 0; s < slices; ++s) {
+        for (Index p = panel; p < block.panel_end; ++p) compute_slice(linear, block, tiles, p, s * depth);
       }
     }
+  }
+
+  static void compute_slice(const LinearArguments& linear, const Block& block, Index tiles, Index panel, Index k_begin) {
+    const Index rows = block.row_end - block.row_begin, low = rows / tiles, num_high = rows % tiles;
+    const Index k_end = smaller(k_begin + depth, linear.weight->inputs);
+    const TileFunction high_tile = tile_of<S::tile_rows>(low + 1), low_tile = tile_of<S::tile_rows>(low);
+    Index row = block.row_begin;
+    for (Index t = 0; t < num_high; ++t, row += low + 1) high_tile(linear, k_begin, k_end, row, panel);
+    for (; row < block.row_end; row += low) low_tile(linear, k_begin, k_end, row, panel);
   }
 
   // -- the whole, over threads ---------------------------------------------------------------------------------------
@@ -202,21 +185,24 @@ struct Gemm {
   static void linear(const LinearArguments& linear) {
     const Index rows = linear.x.rows, panels = linear.weight->num_panels;
     if (rows == 0 || panels == 0) return;
-    const Index block_rows = block_tiles * S::tile_rows;
-    const Index row_parts = ceil_div(rows, block_rows);
-    // Tiles, not rows, are shared out, so that every block but the last few rows is made of full tiles.
-    const double operations = 2.0 * static_cast<double>(rows) * static_cast<double>(linear.weight->inputs) *
-                              static_cast<double>(panels) * panel_width;
-    // A part is worth about 4 million operations (20 microseconds): small enough to balance, large enough to hand over.
-    const double wanted = operations / 4e6;
-    const Index panel_parts =
-        smaller(panels, larger(1, static_cast<Index>(wanted / static_cast<double>(row_parts))));
-    const Index parts = row_parts * panel_parts;
-    parallel_for(static_cast<int>(parts), [&](int part) {
+    const Index row_parts = ceil_div(rows, block_tiles * S::tile_rows);
+    const Index panel_parts = num_panel_parts(rows, row_parts, linear.weight->inputs, panels);
+    parallel_for(static_cast<int>(row_parts * panel_parts), [&](int part) {
       const Index i = part / panel_parts, j = part % panel_parts;
-      block(linear, part_begin(rows, row_parts, i), part_begin(rows, row_parts, i + 1), part_begin(panels, panel_parts, j),
-            part_begin(panels, panel_parts, j + 1));
+      compute(linear, {part_begin(rows, row_parts, i), part_begin(rows, row_parts, i + 1),
+                       part_begin(panels, panel_parts, j), part_begin(panels, panel_parts, j + 1)});
     });
+  }
+
+  // A part is worth some ten microseconds of computing or of reading memory, so that handing it to another thread pays,
+  // and at least four panels where there are many rows, so that these are read from far away less often.
+  static Index num_panel_parts(Index rows, Index row_parts, Index inputs, Index panels) {
+    constexpr Index operations_per_part = 2000000, bytes_per_part = 250000;
+    const Index operations = 2 * rows / row_parts * inputs * panels * panel_width;
+    const Index bytes = inputs * panels * panel_width * static_cast<Index>(sizeof(float));
+    const Index wanted = larger(operations / operations_per_part, row_parts == 1 ? bytes / bytes_per_part : 0);
+    const Index most = rows > few_tiles * S::tile_rows ? ceil_div(panels, 4) : panels;
+    return smaller(most, larger(1, wanted));
   }
 
   // -- packing -------------------------------------------------------------------------------------------------------

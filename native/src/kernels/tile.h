@@ -10,12 +10,6 @@
 
 namespace panpipe {
 
-// How far ahead of `b` a tile asks for what the next ones will read: `lines` cache lines for every 4 steps of k.
-struct Prefetch {
-  const char* next;
-  int lines;
-};
-
 template <class S, int R, int NV>
 PANPIPE_INLINE void multiply_step(const float* a, Index a_stride, const float* b,
                                   typename S::Vector (&acc)[R][NV]) {
@@ -32,10 +26,9 @@ PANPIPE_INLINE void multiply_step(const float* a, Index a_stride, const float* b
 
 template <class S, int R, int NV>
 PANPIPE_INLINE void multiply_tile(const float* a, Index a_stride, const float* b, Index b_stride,
-                                  Index depth, Prefetch prefetch, typename S::Vector (&acc)[R][NV]) {
+                                  Index depth, typename S::Vector (&acc)[R][NV]) {
   Index k = 0;
   for (; k + 4 <= depth; k += 4) {
-    for (int line = 0; line < prefetch.lines; ++line, prefetch.next += 64) S::prefetch(prefetch.next);
     PANPIPE_UNROLL
     for (int step = 0; step < 4; ++step) multiply_step<S, R, NV>(a + k + step, a_stride, b + (k + step) * b_stride, acc);
   }

@@ -88,7 +88,7 @@ class NativeOps(Ops):
         return self._engine.linear(x, weights, _number(_ACTIVATIONS, activation), residual)
 
     def activate(self, x: Array, activation: str) -> Array:
-        return self._engine.activate(x, _number(_ACTIVATIONS, activation))
+        return self._engine.activate(np.ascontiguousarray(x), _number(_ACTIVATIONS, activation))
 
     def layer_norm(self, x: Array, weight: Any, bias: Any, epsilon: float) -> Array:
         return self._engine.layer_norm(x, weight, bias, epsilon)

@@ -1,0 +1,176 @@
+"""How near the native kernels come to what this machine can do.
+
+    nice -n -19 python benchmarks/kernels.py [--threads 2] [--isa avx512] [layers matmul attention overhead]
+
+Every figure stands beside the limit measured in the same second: the processor's multiply-adds for work that computes,
+its reading of memory for work that streams weights. Ratios survive a busy machine better than times do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from panpipe import threads
+from panpipe.ops.native import NativeOps, fma_peak, memory_rate
+
+RNG = np.random.default_rng(0)
+EPSILON = 1e-12
+
+
+def normal(*shape: int) -> Any:
+    return RNG.standard_normal(shape, dtype=np.float32)
+
+
+def median_seconds(call: Callable[[], object], seconds: float = 0.4) -> float:
+    """The median time of a call, over about so many seconds and at least five times."""
+    call()
+    times: list[float] = []
+    until = time.perf_counter() + seconds
+    while len(times) < 5 or time.perf_counter() < until:
+        begin = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+def with_limit(call: Callable[[], object], operations: float, num_threads: int) -> tuple[float, float]:
+    """(seconds, share of the FMA peak), the peak being measured around every stretch of calls."""
+    seconds, shares = [], []
+    for _ in range(5):
+        peak = fma_peak(num_threads, 0.03)
+        seconds.append(median_seconds(call, 0.2))
+        peak = max(peak, fma_peak(num_threads, 0.03))
+        shares.append(operations / seconds[-1] / 1e9 / peak)
+    return statistics.median(seconds), statistics.median(shares)
+
+
+class Layers:
+    """A BERT-shaped stack of layers over an engine, with random weights."""
+
+    def __init__(self, ops: NativeOps, layers: int, hidden: int, heads: int) -> None:
+        self.ops, self.hidden, self.heads = ops, hidden, heads
+        self.layers = [self._layer() for _ in range(layers)]
+        self.weight = normal(hidden)
+
+    def _layer(self) -> tuple[Any, ...]:
+        h = self.hidden
+        shapes = [(3 * h, h), (h, h), (4 * h, h), (h, 4 * h)]
+        return tuple(self.ops.linear_weights(normal(*s) / np.float32(s[1] ** 0.5), normal(s[0])) for s in shapes)
+
+    def __call__(self, x: Any, offsets: Any) -> Any:
+        ops, h, w = self.ops, self.hidden, self.weight
+        for qkv, out, up, down in self.layers:
+            fused = ops.linear(x, qkv)
+            q, k, v = fused[:, :h], fused[:, h : 2 * h], fused[:, 2 * h :]
+            attended = ops.attention(q, k, v, offsets, offsets, num_heads=self.heads)
+            x = ops.layer_norm(ops.linear(attended, out, None, x), w, w, EPSILON)
+            x = ops.layer_norm(ops.linear(ops.linear(x, up, "gelu"), down, None, x), w, w, EPSILON)
+        return x
+
+    def bytes(self) -> float:
+        return len(self.layers) * 12 * self.hidden**2 * 4.0
+
+    def operations(self, lengths: list[int]) -> float:
+        return sum(2.0 * n * 12 * self.hidden**2 + 4.0 * n * n * self.hidden for n in lengths) * len(self.layers)
+
+
+def offsets_of(lengths: list[int]) -> Any:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+
+
+def mixed_lengths(count: int) -> list[int]:
+    """Lengths like those of sentences: median 25, up to 193."""
+    return [int(n) for n in np.clip(RNG.lognormal(3.2, 0.6, count), 3, 193)]
+
+
+def layers(ops: NativeOps, num_threads: int) -> None:
+    print("| layers | tokens | ms | of FMA peak | of memory rate |\n|---|---|---|---|---|")
+    for name, shape in {"BERT-base (12 x 768)": (12, 768, 12), "MiniLM (6 x 384)": (6, 384, 12)}.items():
+        model = Layers(ops, *shape)
+        cases = {"8 x 128": [128] * 8, "32 x 64": [64] * 32, "1 x 16": [16], "1 x 128": [128]}
+        if shape[1] == 384:
+            cases["mixed, 64 sentences"] = mixed_lengths(64)
+        for case, lengths in cases.items():
+            x, offsets = normal(sum(lengths), shape[1]), offsets_of(lengths)
+            seconds, share = with_limit(lambda x=x, o=offsets: model(x, o), model.operations(lengths), num_threads)  # type: ignore[misc]
+            rate = model.bytes() / seconds / 1e9 / memory_rate(num_threads, 0.2)
+            print(f"| {name} | {case} | {seconds * 1e3:.2f} | {share:.1%} | {rate:.1%} |", flush=True)
+
+
+def matmul(ops: NativeOps, num_threads: int) -> None:
+    print("| in x out | rows | us | of FMA peak | GB/s of weights |\n|---|---|---|---|---|")
+    for k, n in [(768, 768), (768, 2304), (768, 3072), (3072, 768), (384, 1536)]:
+        # More weights than the caches hold, as a model has.
+        weights = [ops.linear_weights(normal(n, k), normal(n)) for _ in range(max(1, 80_000_000 // (4 * n * k)))]
+        for m in (1, 4, 8, 16, 32, 64, 128, 1024):
+            x, turn = normal(m, k), iter(range(1 << 60))
+            call = lambda x=x, turn=turn, weights=weights: ops.linear(x, weights[next(turn) % len(weights)])  # type: ignore[misc]  # noqa: E731
+            seconds, share = with_limit(call, 2.0 * m * n * k, num_threads)
+            print(f"| {k} x {n} | {m} | {seconds * 1e6:.0f} | {share:.1%} | {n * k * 4 / seconds / 1e9:.1f} |", flush=True)
+
+
+def attention(ops: NativeOps, num_threads: int) -> None:
+    print("| attention | us | of FMA peak |\n|---|---|---|")
+    cases = {
+        "8 x 128": [128] * 8,
+        "64 x 16": [16] * 64,
+        "64 x 25": [25] * 64,
+        "mixed, 64": mixed_lengths(64),
+        "1 x 2048": [2048],
+    }
+    for case, lengths in cases.items():
+        for heads, size in ((12, 64), (12, 32)):
+            width = heads * size
+            fused, offsets = normal(sum(lengths), 3 * width), offsets_of(lengths)
+            q, k, v = fused[:, :width], fused[:, width : 2 * width], fused[:, 2 * width :]
+            call = lambda q=q, k=k, v=v, o=offsets: ops.attention(q, k, v, o, o, num_heads=12)  # type: ignore[misc]  # noqa: E731
+            seconds, share = with_limit(call, sum(4.0 * n * n * width for n in lengths), num_threads)
+            print(f"| {case}, heads {heads} x {size} | {seconds * 1e6:.0f} | {share:.1%} |", flush=True)
+
+
+def overhead(ops: NativeOps, _: int) -> None:
+    print("| call on one token of 4 | us |\n|---|---|")
+    x, w = normal(1, 4), normal(4)
+    packed = ops.linear_weights(normal(4, 4), w)
+    one = offsets_of([1])
+    index, table = np.zeros(1, np.int32), normal(3, 4)
+    calls: dict[str, Callable[[], object]] = {
+        "linear": lambda: ops.linear(x, packed, "gelu", x),
+        "layer_norm": lambda: ops.layer_norm(x, w, w, EPSILON),
+        "attention": lambda: ops.attention(x, x, x, one, one, num_heads=1),
+        "embed": lambda: ops.embed([table], [index]),
+        "pool": lambda: ops.pool(x, one, "mean"),
+    }
+    for name, call in calls.items():
+        loop = lambda call=call: [call() for _ in range(1000)]  # type: ignore[misc]  # noqa: E731
+        print(f"| {name} | {median_seconds(loop) * 1e3:.2f} |", flush=True)
+
+
+PARTS = {"layers": layers, "matmul": matmul, "attention": attention, "overhead": overhead}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How near the native kernels come to what this machine can do.")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all by default")
+    parser.add_argument("--threads", type=int, default=threads.get_num_threads())
+    parser.add_argument("--isa")
+    arguments = parser.parse_args()
+    ops = NativeOps(arguments.isa)
+    threads.set_num_threads(arguments.threads)
+    print(
+        f"{ops.isa}, {arguments.threads} threads: {fma_peak(arguments.threads):.0f} GFLOP/s, "
+        f"{memory_rate(arguments.threads):.1f} GB/s\n"
+    )
+    for part in arguments.parts or PARTS:
+        PARTS[part](ops, arguments.threads)
+        print()
+
+
+if __name__ == "__main__":
+    main()
