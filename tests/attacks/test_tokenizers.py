@@ -22,7 +22,7 @@ from panpipe.errors import CheckpointError, InputError, PanpipeError, TokenizerE
 from panpipe.tokenization import AutoTokenizer, Tokenizer
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tokenizers"
-SECONDS = 2.0  # for what takes milliseconds; some machines are busy
+SECONDS = 2.0  # of the processor's time, for what takes milliseconds
 
 
 def tokenizer_json(**parts: Any) -> dict[str, Any]:
@@ -91,10 +91,10 @@ def write(folder: Path, **files: Any) -> Path:
 
 
 def refused(folder: Path, kind: type[Exception] = TokenizerError) -> str:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(kind) as caught:
         AutoTokenizer.from_pretrained(folder)
-    assert time.perf_counter() - begin < SECONDS
+    assert time.process_time() - begin < SECONDS
     assert len(str(caught.value)) < 1500
     return str(caught.value)
 
@@ -257,13 +257,13 @@ def test_files_changed_at_random_load_or_are_refused(seed: int, tmp_path: Path) 
         files = copy.deepcopy(originals)
         change(files[chance.choice(["tokenizer", "tokenizer", "tokenizer_config"])], chance)
         write(tmp_path, **files)
-        begin = time.perf_counter()
+        begin = time.process_time()
         try:
             use(AutoTokenizer.from_pretrained(tmp_path))
             loaded += 1
         except PanpipeError:
             pass
-        assert time.perf_counter() - begin < SECONDS, files
+        assert time.process_time() - begin < SECONDS, files
     assert 0 < loaded < 100
 
 
@@ -286,10 +286,10 @@ def test_vocabularies_with_changed_bytes_load_or_are_refused(name: str, tmp_path
 
 
 def try_to_use(folder: Path) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with suppress(PanpipeError):
         use(AutoTokenizer.from_pretrained(folder))
-    assert time.perf_counter() - begin < SECONDS
+    assert time.process_time() - begin < SECONDS
 
 
 # -- texts -----------------------------------------------------------------------------------------------------------
@@ -301,9 +301,9 @@ def test_long_awkward_texts_take_time_in_proportion(name: str) -> None:
     for unit in ("x", "e\u0301", "👩\u200d", "서", " "):
         times = []
         for size in (10_000, 40_000):
-            begin = time.perf_counter()
+            begin = time.process_time()
             tokenizer(unit * (size // len(unit)), verbose=False)
-            times.append(time.perf_counter() - begin)
+            times.append(time.process_time() - begin)
         assert times[1] < 4 * 4 * times[0] + 0.5, (unit, times)
 
 

@@ -21,7 +21,7 @@ from .conftest import NAMES, shared
 from .texts import TEXTS
 
 unicode_texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=15, deadline=None)
 
 
 def rust_state(tokenizer: Tokenizer) -> Any:
