@@ -21,7 +21,10 @@ from panpipe.weights.save import save_safetensors
 
 CASES = int(os.environ.get("PANPIPE_FUZZ_CASES", "4000"))
 
-KINDS = ["?", "u1", "i1", "<u2", "<i2", "<f2", "<u4", "<i4", "<f4", "<u8", "<i8", "<f8", "<c8"]
+KINDS = ["?", "u1", "i1", "<u2", "<i2", "<f2", "<u4", "<i4", "<f4", "<u8", "<i8", "<f8"]
+
+
+COMMON = [dtype for dtype, (_, kind) in DTYPES.items() if kind and dtype != "C64"]  # that older libraries know
 
 
 def with_header(header: str | bytes | dict[str, Any], data: bytes = b"", length: int | None = None) -> bytes:
@@ -64,6 +67,12 @@ def test_bfloat16_becomes_float32(tmp_path: Path) -> None:
     got = SafetensorsFile(tmp_path / "x.safetensors").read("x")
     assert got.dtype == np.float32
     assert np.array_equal(got.view(np.uint32), bits.astype(np.uint32) << 16)
+
+
+def test_complex_numbers_are_read(tmp_path: Path) -> None:
+    content = with_header({"x": {"dtype": "C64", "shape": [1], "data_offsets": [0, 8]}}, struct.pack("<2f", 1, -2))
+    (tmp_path / "x.safetensors").write_bytes(content)
+    assert SafetensorsFile(tmp_path / "x.safetensors").read("x").tolist() == [1 - 2j]
 
 
 def test_dtypes_without_numpy_are_known_but_not_read(tmp_path: Path) -> None:
@@ -199,7 +208,7 @@ def _random_file(draw: random.Random) -> bytes:
     header: dict[str, Any] = {}
     position = 0
     for number in range(draw.randrange(4)):
-        dtype = draw.choice(list(DTYPES)[:14])
+        dtype = draw.choice(COMMON)
         shape = [draw.choice([0, 1, 2, 3, 8]) for _ in range(draw.randrange(4))]
         size = int(np.prod(shape)) * DTYPES[dtype][0] // 8
         header[f"t{number}"] = {"dtype": dtype, "shape": shape, "data_offsets": [position, position + size]}

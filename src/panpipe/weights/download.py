@@ -7,6 +7,7 @@ names them before it appears in the cache. What is said over the network is in `
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -91,9 +92,10 @@ class _Cache:
         if commit is None or not is_commit(commit):
             return
         marker = self._folder.joinpath(".no_exist", commit, *name.split("/"))
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.touch()
-        self._note_commit(commit)
+        with contextlib.suppress(OSError):  # a cache that may only be read: the question will be asked again
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+            self._note_commit(commit)
 
     def _note_commit(self, commit: str) -> None:
         if self._label == commit:
