@@ -1,0 +1,173 @@
+"""The driver's side: one process for each peer, all alive together, one at work at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cases import ROOT, WORK, Case, Forward
+from benchmarks.environments import python_of
+
+__all__ = ["PEERS", "PeerFailed", "PeerSpec", "Worker", "child_environment", "load_all", "peers_of", "settle"]
+
+BATCH_SIZES = ("1", "4", "8", "16", "32")
+
+
+class PeerFailed(RuntimeError):
+    """A peer's process ended; what it said is in its log."""
+
+
+@dataclass(frozen=True)
+class PeerSpec:
+    """How to start a peer, and what it can be asked for."""
+
+    name: str
+    label: str
+    environment: str
+    batch_sizes: tuple[str, ...]
+    """The variants that are tried on sentences; the best is timed. Forward passes have one variant, ''."""
+
+    @property
+    def module(self) -> str:
+        """Of benchmarks.peers."""
+        return f"{self.name.replace('-', '_')}_peer"
+
+    def takes(self, case: Case) -> bool:
+        """Whether it has this case."""
+        if isinstance(case, Forward):
+            return self.name != "sentence-transformers"
+        if self.name == "sentence-transformers":
+            return case.model == "minilm" and case.as_arrays
+        return self.name != "ctranslate2" or case.model == "minilm"  # it has no classification head
+
+    def variants(self, case: Case) -> tuple[str, ...]:
+        """What to try."""
+        return ("",) if isinstance(case, Forward) else self.batch_sizes
+
+
+PEERS = {
+    spec.name: spec
+    for spec in (
+        PeerSpec("transformers", "transformers 4.57.6 (PyTorch, eager)", "oracle", ("1", "8", "32")),
+        PeerSpec("sentence-transformers", "sentence-transformers `encode`", "oracle", BATCH_SIZES[2:]),
+        PeerSpec("ctranslate2", "CTranslate2", "ctranslate2", BATCH_SIZES),
+        PeerSpec("onnxruntime", "ONNX Runtime, fused graph", "onnxruntime", BATCH_SIZES),
+        PeerSpec("openvino", "OpenVINO", "openvino", BATCH_SIZES),
+        PeerSpec("panpipe", "panpipe", "panpipe", ("",)),
+    )
+}
+
+
+def peers_of(case: Case) -> list[PeerSpec]:
+    """Those that have the case; transformers, which the others are compared with, comes first."""
+    return [spec for spec in PEERS.values() if spec.takes(case)]
+
+
+def child_environment(threads: int) -> dict[str, str]:
+    """The variables of every process that is timed: equal threads, no network, no settings of the user's own."""
+    strange = ("PYTHONPATH", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "PANPIPE_", "RAYON_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
+    counts = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PANPIPE_NUM_THREADS", "RAYON_NUM_THREADS")
+    return {**kept, **dict.fromkeys(counts, str(threads)), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "true"}
+
+
+class Worker:
+    """A peer's process."""
+
+    def __init__(self, spec: PeerSpec, threads: int) -> None:
+        self.spec = spec
+        self.log = WORK / "logs" / f"{spec.name}.log"
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [str(python_of(spec.environment)), "-m", f"benchmarks.peers.{spec.module}"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=ROOT,
+                env=child_environment(threads),
+                text=True,
+                encoding="utf-8",
+            )
+
+    def send(self, **request: Any) -> None:
+        """Ask without waiting; `receive` gives the answer."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise self._failed() from None
+
+    def receive(self) -> dict[str, Any]:
+        """Raises PeerFailed where none came."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise self._failed()
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Send and receive."""
+        self.send(**request)
+        return self.receive()
+
+    def cpu_seconds(self) -> float | None:
+        """What the process has used so far; None where the system does not say."""
+        return cpu_seconds(self.process.pid)
+
+    def close(self) -> None:
+        """End the process."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+    def _failed(self) -> PeerFailed:
+        self.process.wait()
+        tail = "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:])
+        return PeerFailed(f"{self.spec.label} ended with code {self.process.returncode}:\n{tail}")
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """User and system time of a process (Linux)."""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(after_name[11]) + int(after_name[12])) / float(os.sysconf("SC_CLK_TCK"))
+
+
+def settle(workers: Iterable[Worker], at_most: float = 1.0) -> None:
+    """Wait until no worker uses the CPU: thread pools spin on for a while after their work, in the way of the next."""
+    workers = list(workers)
+    deadline = time.monotonic() + at_most
+    before = _total(workers)
+    while time.monotonic() < deadline:
+        time.sleep(0.05)
+        now = _total(workers)
+        if None not in (before, now) and now == before:
+            return
+        before = now
+
+
+def _total(workers: Sequence[Worker]) -> float | None:
+    used = [worker.cpu_seconds() for worker in workers]
+    return None if None in used else sum(value for value in used if value is not None)
+
+
+def load_all(workers: Mapping[str, Worker], case: Case) -> None:
+    """All peers at once, since loading is not timed."""
+    for worker in workers.values():
+        worker.send(do="load", case=case.name)
+    for worker in workers.values():
+        worker.receive()
