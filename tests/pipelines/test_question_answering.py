@@ -144,9 +144,9 @@ def test_a_window_is_never_longer_than_the_model(caplog: pytest.LogCaptureFixtur
 def test_a_long_context_is_read_whole_and_quickly(score_mode: str) -> None:
     pipe = qa({"kim": 4.0})
     context = "rome met lee and " * 750 + "kim . " + "lee and " * 100
-    begin = time.perf_counter()
+    begin = time.process_time()
     answers = pipe(question="who ?", context=context, score_mode=score_mode, top_k=3)
-    assert time.perf_counter() - begin < 5  # more than three thousand words; a loop over all spans takes minutes
+    assert time.process_time() - begin < 5  # more than three thousand words; a loop over all spans takes minutes
     assert answers[0]["answer"] == "kim"
     assert answers == pipe(question="who ?", context=context, score_mode=score_mode, top_k=3)
 

@@ -13,6 +13,7 @@ from .arguments import tokenizer_arguments
 from .base import Encoded, Pipeline
 from .items import Array, Item, Outputs
 from .lengths import check_length_arguments
+from .text_classification import softmax
 from .windows import around, edges
 
 __all__ = ["FillMaskPipeline"]
@@ -140,7 +141,7 @@ class FillMaskPipeline(Pipeline):
         """A list of answers for each mask; with one mask, that list."""
         ids, masks = outputs[0].extra
         logits = np.concatenate([item.output for item in outputs])
-        tops = [_best(row, top_k, target_ids) for row in _softmax(logits)]
+        tops = [_best(row, top_k, target_ids) for row in softmax(logits)]
         filled = [self._filled(ids, mask, token) for mask, top in zip(masks, tops, strict=True) for token, _ in top]
         sequences = iter(self.tokenizer.batch_decode(filled, skip_special_tokens=len(masks) == 1))
         answers = [
@@ -193,8 +194,3 @@ def _best(probabilities: Array, number: int, targets: Array | None) -> list[tupl
     places = places[np.argsort(-scores[places], kind="stable")][:number]
     tokens = places if targets is None else targets[places]
     return list(zip(tokens.tolist(), scores[places].tolist(), strict=True))
-
-
-def _softmax(logits: Array) -> Array:
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return np.asarray(powers / powers.sum(-1, keepdims=True))

@@ -18,6 +18,7 @@ from .entities import AggregationStrategy, drop_overlaps, group, label_tokens, l
 from .items import Array, Item, Outputs
 from .lengths import too_long
 from .tags import Tags, read_tags
+from .text_classification import softmax
 from .tokenized import TokenizedText
 from .windows import edges, most_central, window_bounds
 
@@ -356,9 +357,7 @@ def _described(text: TokenizedText, firsts: list[int], words: _Words) -> dict[st
 def _probabilities(item: Item) -> Array:
     """float32 [tokens of the window, labels]."""
     window: _Window = item.extra
-    logits = item.output[window.ahead : window.ahead + window.end - window.begin]
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return np.asarray(powers / powers.sum(-1, keepdims=True))
+    return softmax(item.output[window.ahead : window.ahead + window.end - window.begin])
 
 
 def _merge(parts: list[tuple[_Window, Array]]) -> tuple[_Window, Array]:
