@@ -220,6 +220,14 @@ def test_a_source_and_a_subfolder_will_do(tmp_path: Path) -> None:
     assert tokenizer.name_or_path == str(FOLDERS / "bert")
 
 
+def test_a_misspelt_setting_is_named_and_any_other_taken() -> None:
+    with pytest.raises(UnknownArgument, match="Did you mean 'do_lower_case'"):
+        AutoTokenizer.from_pretrained(FOLDERS / "bert", do_lowercase=False)
+    with pytest.raises(UnknownArgument, match="Did you mean 'model_max_length'"):
+        AutoTokenizer.from_pretrained(FOLDERS / "bert", max_model_length=5)
+    assert AutoTokenizer.from_pretrained(FOLDERS / "bert", favourite="blue").init_kwargs["favourite"] == "blue"
+
+
 def test_what_tokenizer_json_stores_is_saved_again_but_not_obeyed(tmp_path: Path) -> None:
     tokenizer = shared("bert_overlaid")
     stored = json.loads((FOLDERS / "bert_overlaid" / "tokenizer.json").read_text())
@@ -331,6 +339,15 @@ def test_an_empty_batch_is_an_empty_answer(bert: Tokenizer) -> None:
     assert bert([], padding=True, return_tensors="np")["input_ids"].size == 0
     assert bert.encode_batch([]) == []
     assert bert.encode_ids([]) == ([], [])
+
+
+def test_any_iterable_of_texts_is_a_batch(bert: Tokenizer) -> None:
+    texts = ["a cat", "sat"]
+    for given in (tuple(texts), np.array(texts), iter(texts), dict.fromkeys(texts).keys()):
+        assert bert(given) == bert(texts)
+    assert bert(np.array(texts), np.array(texts)) == bert(texts, texts)
+    with pytest.raises(InputError, match="dict"):
+        bert({"text": "a"})
 
 
 def test_labels_come_from_target_texts(bert: Tokenizer) -> None:

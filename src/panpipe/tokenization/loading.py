@@ -14,7 +14,7 @@ from typing import Any
 from tokenizers import AddedToken
 from tokenizers import Tokenizer as RustTokenizer
 
-from ..errors import TokenizerError
+from ..errors import TokenizerError, UnknownArgument, did_you_mean
 from ..weights.source import Source, read_json
 from .assembly import MAX_ID, SPECIAL_TOKENS, Parts, added_token, assemble, flat
 from .families import CLASS_OF_MODEL_TYPE, FAMILIES, GENERIC, Family, class_name
@@ -23,6 +23,18 @@ from .tokenizer_json import read_rust
 __all__ = ["load_parts"]
 
 _MAX_FILE_BYTES = 512_000_000
+_SETTINGS = (
+    "add_prefix_space",
+    "added_tokens_decoder",
+    "chat_template",
+    "clean_up_tokenization_spaces",
+    "extra_special_tokens",
+    "model_input_names",
+    "model_max_length",
+    "padding_side",
+    "split_special_tokens",
+    "truncation_side",
+)  # of every class
 
 
 def load_parts(source: Source, overrides: Mapping[str, Any], wanted_class: str | None = None) -> Parts:
@@ -39,10 +51,11 @@ def load_parts(source: Source, overrides: Mapping[str, Any], wanted_class: str |
     config.update(_chat_template(source))
     config.update(overrides)
     tokenizer_json = source.file("tokenizer.json")
-    if not isinstance(named, str) or named == "TokenizersBackend":  # transformers 5 saves every class under that name
+    if not isinstance(named, str) or named == "TokenizersBackend":  # transformers 5 saves any class under that name
         named = _class_of_model(source, tokenizer_json is not None)
     class_ = class_name(named)
     family = FAMILIES.get(class_, GENERIC)
+    _check_names(overrides, {*config.keys() - overrides.keys(), *family.options, *family.built_options})
     rust: RustTokenizer | None = None
     vocabulary: dict[str, bytes] = {}
     if tokenizer_json is not None:
@@ -51,6 +64,14 @@ def load_parts(source: Source, overrides: Mapping[str, Any], wanted_class: str |
         vocabulary = _vocabulary(source, class_, family)
     _read_companions(source, config, overrides, rust)
     return assemble(source.name, class_, config, rust, vocabulary)
+
+
+def _check_names(overrides: Mapping[str, Any], known: set[str]) -> None:
+    """Settings of any name are taken, as in transformers, but for those that look misspelt.   Raises UnknownArgument."""
+    known |= {*SPECIAL_TOKENS, *_SETTINGS}
+    for name in overrides.keys() - known:
+        if near := did_you_mean(name, known):
+            raise UnknownArgument(f"{name!r} is no setting of this tokenizer.{near}")
 
 
 def _json_object(source: Source, name: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,16 +17,19 @@ from ..weights.source import Source
 from . import saving
 from .assembly import NO_LIMIT, Parts, assemble
 from .batch_encoding import BatchEncoding
-from .guard import load
 from .loading import load_parts
 from .options import CallOptions, Plan, WarnOnce, plan, refuse_unknown
 from .padding import NO_PAD_TOKEN, pad_encodings, pad_examples, round_up
+from .tokenizer_json import read_rust
 from .views import Truncation, Views, batch_of
 from .vocabulary import Vocabulary
 
 __all__ = ["AutoTokenizer", "Tokenizer"]
 
 T = TypeVar("T", bound="Tokenizer")
+
+_IGNORED = ("config", "force_download", "resume_download", "trust_remote_code", "from_slow")
+"""Arguments of transformers' from_pretrained that mean nothing here: no code is run, and each file is fetched once."""
 
 
 class Tokenizer(Vocabulary):
@@ -58,7 +61,7 @@ class Tokenizer(Vocabulary):
             rust = copy.deepcopy(tokenizer_object)
         else:
             path = Path(tokenizer_file or "")
-            rust = load(str(path), RustTokenizer.from_buffer, path.read_bytes())
+            rust = read_rust(str(path), path.read_bytes())
         self._take(assemble("", self.tokenizer_class or "PreTrainedTokenizer", settings, rust))
 
     @classmethod
@@ -78,10 +81,9 @@ class Tokenizer(Vocabulary):
 
         overrides: settings that win over the files', such as do_lower_case, model_max_length, pad_token, padding_side.
         use_fast is accepted and makes no difference: there is one kind.
-        Raises CheckpointNotFound, TokenizerError, CorruptCheckpoint, HubUnavailable.
+        Raises CheckpointNotFound, TokenizerError, CorruptCheckpoint, HubUnavailable, UnknownArgument.
         """
-        for ignored in ("trust_remote_code", "force_download", "config", "_from_auto"):
-            overrides.pop(ignored, None)
+        overrides = {name: value for name, value in overrides.items() if name not in _IGNORED}
         source = pretrained_model_name_or_path
         if not isinstance(source, Source):
             source = resolve(
@@ -248,6 +250,7 @@ class Tokenizer(Vocabulary):
 
     def _call_one(self, text: Any, pair: Any, options: CallOptions) -> BatchEncoding:
         """One argument of a call: a batch, or a single text."""
+        text, pair = _listed(text), _listed(pair)
         is_list = isinstance(text, (list, tuple))
         if not is_list and not isinstance(text, str):
             raise InputError(f"the text is {text!r:.60} ({type(text).__name__}); expected a str or a list of them.")
@@ -431,6 +434,13 @@ class Tokenizer(Vocabulary):
             f"model_max_length={self.model_max_length}, padding_side={self.padding_side!r}, "
             f"truncation_side={self.truncation_side!r}, special_tokens={self.special_tokens_map})"
         )
+
+
+def _listed(texts: Any) -> Any:
+    """Arrays, columns of tables, iterators … of texts as a list; anything else as it is."""
+    if isinstance(texts, (str, list, tuple, bytes, Mapping)) or not hasattr(texts, "__iter__"):
+        return texts
+    return list(texts)
 
 
 def flatten_windows(encodings: Sequence[Encoding]) -> tuple[list[Encoding], list[int]]:
