@@ -107,13 +107,19 @@ def test_a_missing_key_is_a_key_error_too() -> None:
         {"align_to_words": "yes"},
         {"score_mode": "windows"},
         {"padding": "left"},
-        {"truncation": True},
+        {"max_length": 20},
         {"long_text": "error"},
     ],
 )
 def test_values_that_cannot_be(parameters: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument, match=next(iter(parameters))):
         qa({"kim": 2.0})(question="who", context="kim", **parameters)
+
+
+def test_truncation_loses_nothing() -> None:
+    pipe = qa({"kim": 2.0}, limit=16)
+    asked = {"question": "who", "context": "rome " * 40 + "kim"}
+    assert pipe(**asked, doc_stride=2, truncation=True) == pipe(**asked, doc_stride=2, long_text="window")
 
 
 def test_misspelt_parameters_are_named() -> None:

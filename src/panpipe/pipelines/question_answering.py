@@ -132,12 +132,15 @@ class QuestionAnsweringPipeline(Pipeline):
         return _given(lengths), {}, _given({**counts, **answering})
 
     def check_parameters(self, parameters: Parameters) -> None:
-        """Raises InvalidArgument for the ways to cut a text that other tasks have: here all of it is read."""
+        """Raises InvalidArgument for the ways to lose text that other tasks have: here all of it is read.
+
+        truncation=True is let through: transformers takes it for this task without effect, and so do its users.
+        """
         given = parameters.preprocess
-        if "truncation" in given or "max_length" in given or given.get("long_text", "window") != "window":
+        if "max_length" in given or given.get("long_text", "window") != "window":
             raise InvalidArgument(
                 f"{self.task} reads the whole context, in windows of max_seq_len tokens, and cuts the question at "
-                "max_question_len: give these instead of truncation, max_length or long_text."
+                "max_question_len: give these instead of max_length or long_text."
             )
 
     # -- inputs ------------------------------------------------------------------------------------------------------
@@ -186,6 +189,7 @@ class QuestionAnsweringPipeline(Pipeline):
         max_seq_len: int | None = None,
         max_question_len: int = MAX_QUESTION,
         long_text: str = "window",
+        truncation: bool | str = True,
     ) -> list[Encoded]:
         """The windows of each context, each behind its question (before it, where the tokenizer pads on the left)."""
         length = self._window_length(max_seq_len)
