@@ -22,7 +22,15 @@ from panpipe import (
     pipeline,
     pipelines,
 )
-from panpipe.errors import CheckpointNotFound, HubUnavailable, InvalidArgument, TokenizerError, TooLong, UnknownTask
+from panpipe.errors import (
+    CheckpointNotFound,
+    HubUnavailable,
+    InvalidArgument,
+    TokenizerError,
+    TooLong,
+    UnknownArgument,
+    UnknownTask,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CLASSIFIER = GOLDEN / "pipelines_a" / "bert" / "classifier"
@@ -282,3 +290,18 @@ def _tiny() -> dict[str, Any]:
         "intermediate_size": 8,
         "max_position_embeddings": 64,
     }
+
+
+def test_a_subclass_may_add_a_parameter(model: Any) -> None:
+    class Suffix(TextClassificationPipeline):
+        def _sanitize_parameters(self, suffix: str = "", **kwargs: Any) -> Any:
+            preprocess, forward, postprocess = super()._sanitize_parameters(**kwargs)
+            return preprocess, forward, {**postprocess, "suffix": suffix}
+
+        def postprocess(self, outputs: Any, suffix: str = "", **parameters: Any) -> Any:  # type: ignore[override]
+            return [{**a, "label": a["label"] + suffix} for a in super().postprocess(outputs, **parameters)]
+
+    pipe = pipeline("text-classification", model=model, tokenizer=TOKENIZER, pipeline_class=Suffix, top_k=1)
+    assert pipe(["so"], suffix="!", truncation=True)[0][0]["label"].endswith("!")
+    with pytest.raises(UnknownArgument, match="Did you mean 'truncation'"):
+        pipe("so", truncatoin=True)

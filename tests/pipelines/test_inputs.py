@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from panpipe import KeyPairDataset
-from panpipe.pipelines.inputs import WINDOW_CHARACTERS, read_windows
+from panpipe.errors import InputError
+from panpipe.pipelines.inputs import WINDOW_CHARACTERS, is_in_memory, read_windows, source_of
 from panpipe.pipelines.items import Item, groups, to_batch
 from panpipe.pipelines.pt_utils import KeyDataset
 
@@ -45,3 +49,18 @@ def test_columns_of_a_dataset() -> None:
     assert len(KeyDataset(rows, "a")) == 1
     with pytest.raises(KeyError):
         KeyDataset(rows, "z")[0]
+
+
+def test_a_table_is_refused_and_its_column_taken() -> None:
+    class Frame:
+        ndim = 2
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(["the name of a column"])
+
+    with pytest.raises(InputError, match="one column"):
+        source_of(Frame(), "a string")
+    with pytest.raises(InputError, match="one column"):
+        source_of(np.array([["a", "b"]]), "a string")
+    assert source_of(column := np.array(["a", "b"]), "a string") is column
+    assert is_in_memory(column)

@@ -13,10 +13,9 @@ input at a time through preprocess → forward → postprocess.
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -30,7 +29,6 @@ from ..errors import (
     PanpipeError,
     TokenizerError,
     UnknownArgument,
-    did_you_mean,
 )
 from .inputs import (
     FIRST_WINDOW,
@@ -45,6 +43,7 @@ from .inputs import (
 )
 from .items import Array, Item, Outputs, groups, to_batch
 from .lengths import check_length_arguments, encode_within
+from .parameters import LENGTH_ARGUMENTS, OPTIONS, Options, Parameters, check_names, known_names, named_parameters
 from .placement import check_device, check_dtype, check_framework
 from .tasks import tasks_of_head
 
@@ -52,48 +51,6 @@ __all__ = ["Encoded", "KeyDataset", "KeyPairDataset", "Options", "Parameters", "
 
 Encoded: TypeAlias = list[Item] | PanpipeError
 """An input's items, or why it has none."""
-
-LENGTH_ARGUMENTS = ("truncation", "max_length", "long_text")
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a call runs, the same for every task.
-
-    batch_size: the most items of one forward pass; results do not depend on it. A stream with batch_size=1 is read one
-    input at a time, without reading ahead.   num_workers: no meaning here; accepted.
-    always_list: one entry per input in a list, each entry of one documented form, whatever the other arguments.
-    on_error: "raise", or "return" the error in the input's place.   progress: show a bar.
-    """
-
-    batch_size: int | None = None
-    num_workers: int | None = None
-    always_list: bool = False
-    on_error: str = "raise"
-    progress: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "num_workers"):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-                raise InvalidArgument(f"{name}={value!r}: give a whole number, or leave it out.")
-        if self.batch_size == 0:
-            raise InvalidArgument("batch_size=0: give 1 or more, or leave it out.")
-        if self.on_error not in ("raise", "return"):
-            raise InvalidArgument(f'on_error={self.on_error!r}: give "raise" or "return".')
-
-
-_OPTIONS = tuple(option.name for option in fields(Options))
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """A call's parameters: those of the run, and those of each step."""
-
-    options: Options = field(default_factory=Options)
-    preprocess: dict[str, Any] = field(default_factory=dict)
-    forward: dict[str, Any] = field(default_factory=dict)
-    postprocess: dict[str, Any] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -108,11 +65,14 @@ class Pipeline:
     expects: ClassVar[str] = "a string"  # an input, in an error's words
     default_long_text: ClassVar[str] = "error"
     default_strategy: ClassVar[str] = "longest_first"  # what is cut when a text is cut
-    open_names: ClassVar[tuple[str, ...] | None] = None  # what `_sanitize_parameters` may have in its **kwargs
+    open_names: ClassVar[tuple[str, ...]] = ()  # what `_sanitize_parameters` may have in its **kwargs
+    named: ClassVar[tuple[str, ...]] = ()  # the parameters that `_sanitize_parameters` has by name …
+    known_names: ClassVar[frozenset[str] | None] = None  # … and all that there are; None: any
     _one_by_one: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls.named, cls.known_names = named_parameters(cls), known_names(cls)
         if "preprocess" in vars(cls) or "_forward" in vars(cls):
             cls._one_by_one = True
 
@@ -357,26 +317,12 @@ class Pipeline:
 
     # -- parameters ------------------------------------------------------------------------------------------------
 
-    @classmethod
-    def check_names(cls, names: Iterable[str]) -> None:
-        """Raises UnknownArgument for a name that is no parameter, with the nearest one and the list."""
-        named, open_ended = _parameter_names(cls)
-        if open_ended and cls.open_names is None:
-            return
-        known = {*named, *(cls.open_names or ()), *LENGTH_ARGUMENTS, *_OPTIONS}
-        for name in names:
-            if name not in known:
-                raise UnknownArgument(
-                    f"{cls.task_name or cls.__name__} has no parameter {name!r}.{did_you_mean(name, known)} "
-                    f"Parameters: {', '.join(sorted(known))}."
-                )
-
     def _parameters(self, given: Mapping[str, Any]) -> Parameters:
         """The constructor's parameters, overridden key by key.   Raises UnknownArgument, InvalidArgument."""
         defaults = self._defaults
-        self.check_names(given)
-        named = _parameter_names(type(self))[0]
-        own = {name: value for name, value in given.items() if name not in _OPTIONS or name in named}
+        check_names(type(self), given)
+        named = self.named
+        own = {name: value for name, value in given.items() if name not in OPTIONS or name in named}
         options = {name: value for name, value in given.items() if name not in own}
         lengths = {name: own.pop(name) for name in LENGTH_ARGUMENTS if name in own and name not in named}
         preprocess, forward, postprocess = self._sanitize_parameters(**own)
@@ -450,20 +396,6 @@ class Pipeline:
             raise InvalidArgument(f"{save_directory} is a file; give the name of a folder.")
         self.model.save_pretrained(save_directory)
         self.tokenizer.save_pretrained(save_directory)
-
-
-_SIGNATURES: dict[type, tuple[tuple[str, ...], bool]] = {}
-
-
-def _parameter_names(cls: type[Pipeline]) -> tuple[tuple[str, ...], bool]:
-    """The names that the class's `_sanitize_parameters` has, and whether it takes others too."""
-    if cls not in _SIGNATURES:
-        parameters = list(inspect.signature(cls._sanitize_parameters).parameters.values())[1:]
-        _SIGNATURES[cls] = (
-            tuple(p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)),
-            any(p.kind is p.VAR_KEYWORD for p in parameters),
-        )
-    return _SIGNATURES[cls]
 
 
 def _limit(model: Any, tokenizer: Any) -> int | None:

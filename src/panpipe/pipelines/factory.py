@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import HubUnavailable, InvalidArgument
 from .base import Pipeline
+from .parameters import check_names
 from .placement import check_device, check_device_map, check_dtype, check_framework
 from .tasks import Task, check_task, task_of_architectures, tasks_of_head
 
@@ -71,7 +72,9 @@ def pipeline(
         task = _task_of(model, hub)
     name, row, _ = check_task(task)
     made = pipeline_class or row.pipeline_class
-    made.check_names(key for key in kwargs if key not in ("args_parser", "torch_dtype", "modelcard", "binary_output"))
+    check_names(
+        made, (key for key in kwargs if key not in ("args_parser", "torch_dtype", "modelcard", "binary_output"))
+    )
     is_default = model is None
     if is_default:
         model, hub["revision"] = _default_model(name, row, revision)

@@ -87,6 +87,8 @@ def source_of(inputs: Any, expected: str) -> Iterable[Any]:
     """
     if isinstance(inputs, Mapping) or inputs is None or isinstance(inputs, (bytes, bytearray)):
         raise InputError(f"the input is {_shown(inputs)}; expected {expected}.")
+    if getattr(inputs, "ndim", 1) != 1:  # a DataFrame would give the names of its columns
+        raise InputError(f"the input is a {type(inputs).__name__} of {inputs.ndim} dimensions; give one column of it.")
     if hasattr(type(inputs), "__iter__"):
         return inputs  # type: ignore[no-any-return]
     if hasattr(type(inputs), "__getitem__") and _length(inputs) is not None:

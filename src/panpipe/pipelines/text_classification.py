@@ -42,7 +42,7 @@ class TextClassificationPipeline(Pipeline):
     task_name: ClassVar[str] = "text-classification"
     head: ClassVar[str | None] = "sequence-classification"
     expects: ClassVar[str] = 'a string, or a dictionary {"text": …, "text_pair": …}'
-    open_names: ClassVar[tuple[str, ...] | None] = TOKENIZER_ARGUMENTS
+    open_names: ClassVar[tuple[str, ...]] = TOKENIZER_ARGUMENTS
 
     def _sanitize_parameters(
         self,
