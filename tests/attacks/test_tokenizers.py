@@ -150,6 +150,8 @@ def test_stored_truncation_and_padding_do_no_harm(tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     assert tokenizer("a b a").input_ids == [0, 1, 0]
     assert (tokenizer.truncation_side, tokenizer.pad_token) == ("left", "a")
+    tokenizer.save_pretrained(tmp_path / "saved")
+    assert AutoTokenizer.from_pretrained(tmp_path / "saved")("a b a").input_ids == [0, 1, 0]
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,8 @@ def test_the_fast_way_gives_the_same_ids(tokenizer: Tokenizer) -> None:
     for options in ({}, {"add_special_tokens": False}, {"truncation": "longest_first", "max_length": 7}):
         for pairs in (None, TEXTS[::-1]):
             encodings = tokenizer.encode_batch(TEXTS, pairs, **options)
+            quick = tokenizer.encode_batch(TEXTS, pairs, offsets=False, **options)
+            assert [encoding.ids for encoding in quick] == [encoding.ids for encoding in encodings]
             ids, types = tokenizer.encode_ids(TEXTS, pairs, **options)
             assert ids == [encoding.ids for encoding in encodings]
             expected = [encoding.type_ids for encoding in encodings]

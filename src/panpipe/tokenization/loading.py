@@ -51,7 +51,7 @@ def load_parts(source: Source, overrides: Mapping[str, Any], wanted_class: str |
     config.update(_chat_template(source))
     config.update(overrides)
     tokenizer_json = source.file("tokenizer.json")
-    if not isinstance(named, str) or named == "TokenizersBackend":  # transformers 5 saves any class under that name
+    if not isinstance(named, str) or named == "TokenizersBackend":  # transformers 5 writes it for any class
         named = _class_of_model(source, tokenizer_json is not None)
     class_ = class_name(named)
     family = FAMILIES.get(class_, GENERIC)
@@ -67,7 +67,7 @@ def load_parts(source: Source, overrides: Mapping[str, Any], wanted_class: str |
 
 
 def _check_names(overrides: Mapping[str, Any], known: set[str]) -> None:
-    """Settings of any name are taken, as in transformers, but for those that look misspelt.   Raises UnknownArgument."""
+    """Raises UnknownArgument for a name that looks misspelt; any other is taken, as in transformers."""
     known |= {*SPECIAL_TOKENS, *_SETTINGS}
     for name in overrides.keys() - known:
         if near := did_you_mean(name, known):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tokenizers import AddedToken
 
 from ..errors import InvalidArgument
+from ..weights.whole_file import whole_file
 from .assembly import SPECIAL_TOKENS, Parts
 from .families import FAMILIES
 from .views import shell
@@ -26,14 +28,19 @@ def save(tokenizer: Tokenizer, parts: Parts, folder: Path) -> tuple[str, ...]:
     if folder.is_file():
         raise InvalidArgument(f"{str(folder)!r} is a file; a tokenizer is saved into a folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    files = _vocabulary(parts, folder)
-    files += [folder / "tokenizer.json", folder / "special_tokens_map.json", folder / "tokenizer_config.json"]
+    vocabulary = _vocabulary(parts, folder)
+    files = [
+        *vocabulary,
+        folder / "tokenizer.json",
+        folder / "special_tokens_map.json",
+        folder / "tokenizer_config.json",
+    ]
     if isinstance(tokenizer.chat_template, str):
         files.append(folder / "chat_template.jinja")
-        files[-1].write_text(tokenizer.chat_template, encoding="utf-8", newline="\n")
-    (folder / "tokenizer.json").write_text(_rust_json(parts), encoding="utf-8", newline="\n")
+        _write(files[-1], tokenizer.chat_template)
+    _write(folder / "tokenizer.json", _rust_json(parts))
     _write_json(folder / "special_tokens_map.json", _token_map(tokenizer))
-    _write_json(folder / "tokenizer_config.json", _config(tokenizer, parts, is_built_from_files=len(files) > 3))
+    _write_json(folder / "tokenizer_config.json", _config(tokenizer, parts, bool(vocabulary)))
     return tuple(map(str, files))
 
 
@@ -49,14 +56,15 @@ def _vocabulary(parts: Parts, folder: Path) -> list[Path]:
 def _rust_json(parts: Parts) -> str:
     """tokenizer.json, with the truncation and padding that it had when it was read."""
     rust = shell(parts.rust)
-    if parts.truncation is not None:
-        rust.enable_truncation(**parts.truncation)
+    with contextlib.suppress(ValueError):  # a stride that the Rust library reads but does not set
+        if parts.truncation is not None:
+            rust.enable_truncation(**parts.truncation)
     if parts.padding is not None:
         rust.enable_padding(**parts.padding)
     return str(rust.to_str(pretty=True))
 
 
-def _config(tokenizer: Tokenizer, parts: Parts, is_built_from_files: bool) -> dict[str, Any]:
+def _config(tokenizer: Tokenizer, parts: Parts, has_vocabulary: bool) -> dict[str, Any]:
     skipped = {"added_tokens_decoder", "extra_special_tokens", "chat_template", *SPECIAL_TOKENS}
     config = {key: value for key, value in parts.settings.items() if key not in skipped}
     config |= {key: getattr(tokenizer, key) for key in _LIVE}  # attributes that may have been set since
@@ -72,7 +80,7 @@ def _config(tokenizer: Tokenizer, parts: Parts, is_built_from_files: bool) -> di
     config["added_tokens_decoder"] = {str(index): added[index].__getstate__() for index in sorted(added)}
     known = parts.class_name in FAMILIES and parts.class_name != "PreTrainedTokenizer"
     name = parts.class_name if known else "PreTrainedTokenizer"
-    config["tokenizer_class"] = name if known and is_built_from_files else name + "Fast"
+    config["tokenizer_class"] = name if known and has_vocabulary else name + "Fast"
     return config
 
 
@@ -90,4 +98,9 @@ def _token_map(tokenizer: Tokenizer) -> dict[str, Any]:
 
 def _write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=str)
-    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+    _write(path, text + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    with whole_file(path) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8", newline="\n")

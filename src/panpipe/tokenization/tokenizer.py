@@ -134,18 +134,24 @@ class Tokenizer(Vocabulary):
         stride: int = 0,
         overflow: bool = False,
         is_split_into_words: bool = False,
+        offsets: bool = True,
     ) -> list[Encoding]:
         """The Rust library's encodings of several texts (or pairs), in one call, not padded.
 
         Each has ids, type_ids, offsets (characters of the text), word_ids, sequence_ids, special_tokens_mask, tokens.
-        truncation: 'longest_first', 'only_first', 'only_second' or 'do_not_truncate', to max_length (default: the
-        model's).
+        truncation: 'longest_first', 'only_first', 'only_second' or 'do_not_truncate'.
+        max_length: with the special tokens; default: the model's.
         overflow: what was cut is wanted too: in each encoding's `overflowing`, in windows that share `stride` tokens.
+        offsets: False where only ids and words are wanted, which is faster.
         Raises InputError, TooLong (truncation cannot make it fit), InvalidArgument, TokenizerError.
         """
         cut = self._truncation(truncation, max_length, stride if overflow else 0)
         return self._views.encode(
-            batch_of(texts, pairs), cut, add_special_tokens=add_special_tokens, words=is_split_into_words
+            batch_of(texts, pairs),
+            cut,
+            add_special_tokens=add_special_tokens,
+            words=is_split_into_words,
+            fast=not offsets,
         )
 
     def encode_ids(
@@ -157,8 +163,7 @@ class Tokenizer(Vocabulary):
         truncation: str = "do_not_truncate",
         max_length: int | None = None,
     ) -> tuple[list[list[int]], list[list[int]] | None]:
-        """The ids of several texts (or pairs) and, if the model takes them, their token types: the fastest way to a
-        Batch.
+        """The ids of several texts (or pairs), and their token types if the model takes them: the fastest way.
 
         Returns (ids, type_ids or None), a list per text.   Raises as `encode_batch` does.
         """
