@@ -68,11 +68,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of train, validation and test.jsonl.gz")
     parser.add_argument("--output", type=Path, required=True, help="folder for the checkpoint")
     parser.add_argument("--base", default=minilm(), help="checkpoint to start from (default: all-MiniLM-L6-v2)")
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--tokens", type=int, default=2048, help="tokens in a batch")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--tokens", type=int, default=4096, help="tokens in a batch")
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument("--max-length", type=int, default=256, help="tokens of a text that are read in training")
+    parser.add_argument("--max-length", type=int, default=128, help="tokens of a text that are read in training")
     parser.add_argument("--seed", type=int, default=7)
     return parser.parse_args()
 
@@ -128,11 +128,11 @@ def counts(data: dict[str, list[Row]]) -> dict[str, dict[str, int]]:
 def train(
     model: Model, ops: TorchOps, weights: dict[str, torch.Tensor], data: list[Row], options: argparse.Namespace
 ) -> Iterator[int]:
-    """Epochs of AdamW with a linear warm-up and decay; yields after each."""
-    for tensor in weights.values():
-        tensor.requires_grad_(True)
-    decayed = [t for name, t in weights.items() if t.dim() > 1]
-    plain = [t for name, t in weights.items() if t.dim() == 1]
+    """Epochs of AdamW with a linear warm-up and decay; yields after each. The embeddings stay as they are: that is half
+    of the weights, and most of a step's memory."""
+    trained = {name: t.requires_grad_(True) for name, t in weights.items() if not name.startswith("embeddings.")}
+    decayed = [t for t in trained.values() if t.dim() > 1]
+    plain = [t for t in trained.values() if t.dim() == 1]
     groups = [{"params": decayed, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
     total = options.epochs * len(list(batches(data, options.tokens, shuffle=False)))
@@ -146,12 +146,12 @@ def train(
             loss = torch.nn.functional.cross_entropy(logits.float(), torch.tensor([row[1] for row in group]))
             optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(list(weights.values()), 1.0)
+            torch.nn.utils.clip_grad_norm_(list(trained.values()), 1.0)
             optimizer.step()
             schedule.step()
             step += 1
             seen = loss.item() if not seen else 0.98 * seen + 0.02 * loss.item()
-            if step % 100 == 0:
+            if step % 25 == 0:
                 print(f"  step {step} of {total}  loss {seen:.4f}  {time.time() - began:.0f} s", flush=True)
         ops.dropout = 0.0
         yield epoch

@@ -3,7 +3,7 @@
 Arrays are torch tensors; ids, rows and offsets stay NumPy int32, as everywhere. Weights are tensors that may require
 gradients: `TorchOps` hands them out as they are, so an optimizer can own them.
 
-Dropout stands where a sublayer ends, on what `linear` adds to its residual, and on attention's probabilities. It is 0
+Dropout stands where a sublayer ends, on what `linear` adds to its residual, and on attention's probabilities. Both are 0
 unless asked for.
 """
 
@@ -34,14 +34,18 @@ _ACTIVATIONS = {
 class TorchOps(Ops):
     """The operations on torch tensors.
 
-    device: where tensors live.   dropout: the share of a sublayer's outputs set to 0; give it for training only.
+    device: where tensors live.   dropout, attention_dropout: the share of a sublayer's outputs, and of attention's
+    probabilities, that is set to 0; for training only. (On a CPU PyTorch's fast attention has no dropout.)
     """
 
     name: ClassVar[str] = "torch"
 
-    def __init__(self, device: str | torch.device = "cpu", dropout: float = 0.0) -> None:
+    def __init__(
+        self, device: str | torch.device = "cpu", dropout: float = 0.0, attention_dropout: float = 0.0
+    ) -> None:
         self.device = torch.device(device)
         self.dropout = dropout
+        self.attention_dropout = attention_dropout
 
     def array(self, values: npt.NDArray[Any]) -> Array:
         if not values.flags.writeable:  # torch would warn, and could write into a memory map
@@ -122,7 +126,7 @@ class TorchOps(Ops):
             self._heads(k, k_rows, num_kv_heads),
             self._heads(v, k_rows, num_kv_heads),
             attn_mask=minus if addend is None else minus + addend,
-            dropout_p=self.dropout,
+            dropout_p=self.attention_dropout,
             scale=scale,
             enable_gqa=num_kv_heads != num_heads,
         )
