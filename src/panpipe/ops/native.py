@@ -121,7 +121,7 @@ class NativeOps(Ops):
             num_kv_heads or num_heads,
             math.nan if scale is None else scale,
             causal,
-            relative_bias,
+            None if relative_bias is None else self.vector_weights(relative_bias),  # may be a view
             q_positions,
         )
 
