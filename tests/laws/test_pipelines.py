@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from panpipe import KeyDataset, pipeline
 from panpipe.errors import InputError, InvalidArgument, MissingHead, PanpipeError, TooLong, UnknownArgument
@@ -350,3 +352,16 @@ def test_more_than_one_input_argument_is_refused(case: Case) -> None:
         pytest.skip("it takes several examples, or a question and a context, as transformers does")
     with pytest.raises(TypeError):
         case.make()(case.inputs[0], case.inputs[1], case.inputs[2])
+
+
+@every_pipeline
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(texts=st.lists(st.text(max_size=60), max_size=6))
+def test_any_text_has_an_answer_or_an_error_and_the_same_alone(case: Case, texts: list[str]) -> None:
+    pipe = case.make(always_list=True, on_error="return")
+    inputs = [case.wrap(text) for text in texts]
+    answers = [answer for value in inputs for answer in pipe(value)]
+    together = pipe(inputs) if inputs else []
+    assert len(together) == len(inputs)
+    for alone, among in zip(answers, together, strict=True):
+        assert same(alone, among) or (isinstance(alone, PanpipeError) and type(alone) is type(among))

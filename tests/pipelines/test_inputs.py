@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from panpipe import KeyPairDataset
 from panpipe.errors import InputError
-from panpipe.pipelines.inputs import WINDOW_CHARACTERS, is_in_memory, read_windows, source_of
+from panpipe.pipelines.inputs import SLOW_SECONDS, WINDOW_CHARACTERS, is_in_memory, read_windows, source_of
 from panpipe.pipelines.items import Item, groups, to_batch
 from panpipe.pipelines.pt_utils import KeyDataset
 
@@ -64,3 +65,14 @@ def test_a_table_is_refused_and_its_column_taken() -> None:
         source_of(np.array([["a", "b"]]), "a string")
     assert source_of(column := np.array(["a", "b"]), "a string") is column
     assert is_in_memory(column)
+
+
+def test_a_source_that_keeps_us_waiting_is_read_one_by_one() -> None:
+    def arriving() -> Iterator[str]:
+        for index in range(9):
+            if index > 2:
+                time.sleep(SLOW_SECONDS * 2)
+            yield str(index)
+
+    windows = [len(window) for window, _ in read_windows(arriving(), 1, 8)]
+    assert windows == [1, 2, 1, 1, 1, 1, 1, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -9,7 +10,8 @@ from ..errors import InputError
 
 __all__ = ["Answers", "KeyDataset", "KeyPairDataset", "SizedAnswers", "is_in_memory", "read_windows", "source_of"]
 
-FIRST_WINDOW = 4
+SLOW_SECONDS = 0.02
+FIRST_WINDOW = 1
 WINDOW_INPUTS = 128
 WINDOW_CHARACTERS = 32_768  # about 8 thousand tokens: what is held in memory while they are run
 
@@ -101,8 +103,9 @@ def read_windows(
 ) -> Iterator[tuple[list[Any], Exception | None]]:
     """The inputs a window at a time, with the error that the source raised after them, if it did.
 
-    Windows grow from `first` inputs to `most`, so that the first answers come soon. With most=1 nothing is read ahead:
-    for a source that waits for an answer before it gives its next input.
+    Windows grow from `first` inputs to `most`, so that the first answers come soon. A source that keeps us waiting (a
+    queue, a server) is read one input at a time until it is quick again: what is there should not wait for what is not.
+    With most=1 nothing is read ahead: for a source that itself waits for an answer before it gives its next input.
     """
     iterator = iter(source)
     size = min(first, most)
@@ -110,9 +113,12 @@ def read_windows(
         window: list[Any] = []
         characters = 0
         error: Exception | None = None
+        waited = False
         try:
-            while len(window) < size and characters < WINDOW_CHARACTERS:
+            while len(window) < size and characters < WINDOW_CHARACTERS and not waited:
+                began = time.perf_counter()
                 window.append(value := next(iterator))
+                waited = time.perf_counter() - began > SLOW_SECONDS
                 characters += _characters(value)
         except StopIteration:
             if window:
@@ -123,7 +129,7 @@ def read_windows(
         yield window, error
         if error is not None:
             return
-        size = min(2 * size, most)
+        size = 1 if waited else min(2 * size, most)
 
 
 class _Indexed:
