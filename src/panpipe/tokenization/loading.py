@@ -55,7 +55,7 @@ def load_parts(source: Source, overrides: Mapping[str, Any], wanted_class: str |
         named = _class_of_model(source, tokenizer_json is not None)
     class_ = class_name(named)
     family = FAMILIES.get(class_, GENERIC)
-    _check_names(overrides, {*config.keys() - overrides.keys(), *family.options, *family.built_options})
+    _check_names(overrides, config.keys() - overrides.keys())
     rust: RustTokenizer | None = None
     vocabulary: dict[str, bytes] = {}
     if tokenizer_json is not None:
@@ -66,9 +66,10 @@ def load_parts(source: Source, overrides: Mapping[str, Any], wanted_class: str |
     return assemble(source.name, class_, config, rust, vocabulary)
 
 
-def _check_names(overrides: Mapping[str, Any], known: set[str]) -> None:
+def _check_names(overrides: Mapping[str, Any], used: set[str]) -> None:
     """Raises UnknownArgument for a name that looks misspelt; any other is taken, as in transformers."""
-    known |= {*SPECIAL_TOKENS, *_SETTINGS}
+    of_classes = {name for family in FAMILIES.values() for name in (*family.options, *family.built_options)}
+    known = used | of_classes | {*SPECIAL_TOKENS, *_SETTINGS}
     for name in overrides.keys() - known:
         if near := did_you_mean(name, known):
             raise UnknownArgument(f"{name!r} is no setting of this tokenizer.{near}")
