@@ -165,7 +165,9 @@ def _way_out(task: str) -> str:
 def _task_of(model: Any, hub: dict[str, Any]) -> str:
     if isinstance(model, (str, Path)):
         return get_task(str(model), **hub)
-    return tasks_of_head(getattr(model, "head", None))[0]
+    if not hasattr(model, "head"):
+        raise InvalidArgument(f"model={model!r:.60} is neither a name, nor a folder, nor a panpipe model.")
+    return tasks_of_head(model.head)[0]
 
 
 # -- arguments that are answered at once ------------------------------------------------------------------------------
