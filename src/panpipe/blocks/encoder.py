@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..batch import Batch
+from ..errors import ConfigError
 from ..ops.base import Array, Ints, Ops
 from ..weights.slots import LinearSlot, NormSlot, Slot, TableSlot, Tree
 from .norms import normed
@@ -48,6 +49,20 @@ class EncoderOptions:
     first_position: int = 0
     padding_id: int | None = None
     relative_buckets: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "hidden_size", "num_heads", "intermediate_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
+        if self.hidden_size % self.num_heads:
+            raise ConfigError(f"hidden_size, {self.hidden_size}, must be a multiple of the {self.num_heads} heads.")
+        if not 0 <= self.norm_epsilon < 1:
+            raise ConfigError(f"the norms' epsilon is {self.norm_epsilon}; it must be from 0 to 1.")
+        if self.max_length < 1:
+            raise ConfigError(
+                f"max_position_embeddings is {self.position_rows}; positions begin at {self.first_position}, so it must "
+                f"be {self.first_position + 1} or more."
+            )
 
     @property
     def max_length(self) -> int:

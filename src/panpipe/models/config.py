@@ -20,7 +20,9 @@ __all__ = ["Config"]
 C = TypeVar("C", bound="Config")
 
 LARGEST_INTEGER = 2**31 - 1
+MOST_LAYERS = 1024
 MOST_LABELS = 1_000_000
+"""Far beyond any model: a config may not ask for lists longer than these."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,8 +143,9 @@ def _checked(name: str, value: Any, declared: str, where: str) -> Any:
     if kind == "int":
         if name == "pad_token_id" and value == -1:
             return None
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_INTEGER:
-            raise wrong(f"a whole number from 0 to {LARGEST_INTEGER}")
+        most = MOST_LAYERS if "layers" in name else MOST_LABELS if name == "num_labels" else LARGEST_INTEGER
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+            raise wrong(f"a whole number from 0 to {most}")
         return value
     if kind == "float":
         if (

@@ -1,0 +1,73 @@
+"""Configs that lie: each key of each family with values that cannot be. They are refused, or harmless; nothing is
+allocated for what the file of weights does not hold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import panpipe.models as models
+from panpipe.errors import PanpipeError
+from tests.models.tiny import made
+
+VALUES: list[Any] = [
+    None, -1, 0, 1, 2**31, 2**63, 1e308, float("nan"), True, [], {}, "", "x", "x" * 1_000_000, [2**40], {"0": 2**40},
+    {"a": "b"},
+]  # fmt: skip
+MUTATED = ("bert", "distilbert", "roberta", "electra", "albert", "mpnet")
+FLOOR = 1500
+_tried: list[int] = []
+
+
+@pytest.mark.parametrize("name", MUTATED)
+def test_every_key_with_every_value_is_refused_or_harmless(name: str, tmp_path: Path) -> None:
+    made(name, "sequence-classification", "reference").save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    good = json.loads(path.read_text(encoding="utf-8"))
+    family = models.CONFIGS[models.AutoConfig.from_pretrained(tmp_path).__class__.__name__]
+    keys = [f.name for f in dataclasses.fields(family)] + ["model_type", "auto_map", "_attn_implementation_internal"]
+    for key in keys:
+        for value in VALUES:
+            path.write_text(json.dumps(good | {key: value}), encoding="utf-8")
+            _tried.append(1)
+            began = time.process_time()
+            tracemalloc.start()
+            try:
+                models.load_model(tmp_path, engine="reference")([[5, 6, 7]])
+            except PanpipeError as error:
+                assert str(error), (key, value)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert peak < 50_000_000, (key, value, peak)
+            assert time.process_time() - began < 2, (key, value)
+
+
+def test_a_vocabulary_of_two_hundred_million_is_not_allocated(tmp_path: Path) -> None:
+    made("bert", "base", "reference").save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "config.json").write_text(json.dumps(config | {"vocab_size": 200_000_000}), encoding="utf-8")
+    tracemalloc.start()
+    with pytest.raises(PanpipeError, match=r"200000000"):
+        models.load_model(tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 100_000, '{"model_type": ["bert"]}', "\x00", '"bert"'])
+def test_configs_that_are_no_config_are_refused(text: str, tmp_path: Path) -> None:
+    made("bert", "base", "reference").save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+    with pytest.raises(PanpipeError):
+        models.load_model(tmp_path)
+
+
+def test_enough_was_tried() -> None:
+    assert len(_tried) >= FLOOR, f"{len(_tried)} hostile configs were tried; {FLOOR} is the floor"
+    print(f"{len(_tried)} hostile configs")
