@@ -63,6 +63,7 @@ def test_tasks_are_found_by_name_and_alias() -> None:
         ("translation_en_to_fr", "does not do yet"),
         ("translation_en", "translation_XX_to_YY"),
         ("image-classification", "is not a task"),
+        ("owner/model", r"pipeline\(model='owner/model'\)"),
         (7, "a task is a string"),
     ],
 )
@@ -172,6 +173,8 @@ def test_the_old_name_of_token_warns(model: Any) -> None:
 def test_foreign_objects_are_refused(model: Any) -> None:
     with pytest.raises(InvalidArgument, match="not a panpipe model"):
         pipeline("text-classification", model=types.SimpleNamespace(), tokenizer=TOKENIZER)
+    with pytest.raises(InvalidArgument, match="neither a name, nor a folder"):
+        pipeline(model=5)
     with pytest.raises(InvalidArgument, match="not a panpipe tokenizer"):
         pipeline("text-classification", model=model, tokenizer=object())
     with pytest.raises(InvalidArgument, match="not a panpipe tokenizer"):

@@ -104,9 +104,10 @@ def _unknown(name: Any) -> UnknownTask:
         )
     if parts[0] in COMING:
         return UnknownTask(f"{name!r} writes text, which this version of panpipe does not do yet. Tasks: {listed}.")
-    return UnknownTask(
-        f"{name!r} is not a task.{did_you_mean(name, [*get_supported_tasks(), *COMING])} Tasks: {listed}."
-    )
+    hint = did_you_mean(name, [*get_supported_tasks(), *COMING])
+    if "/" in name or "\\" in name:
+        hint = f" If it is a model: pipeline(model={name!r})."
+    return UnknownTask(f"{name!r} is not a task.{hint} Tasks: {listed}.")
 
 
 def tasks_of_head(head: str | None) -> list[str]:
