@@ -128,8 +128,10 @@ def counts(data: dict[str, list[Row]]) -> dict[str, dict[str, int]]:
 def train(
     model: Model, ops: TorchOps, weights: dict[str, torch.Tensor], data: list[Row], options: argparse.Namespace
 ) -> Iterator[int]:
-    """Epochs of AdamW with a linear warm-up and decay; yields after each. The embeddings stay as they are: that is half
-    of the weights, and most of a step's memory."""
+    """Epochs of AdamW with a linear warm-up and decay; yields after each.
+
+    The embeddings stay as they are: that is half of the weights, and most of a step's memory.
+    """
     trained = {name: t.requires_grad_(True) for name, t in weights.items() if not name.startswith("embeddings.")}
     decayed = [t for t in trained.values() if t.dim() > 1]
     plain = [t for t in trained.values() if t.dim() == 1]

@@ -60,8 +60,8 @@ class EncoderOptions:
             raise ConfigError(f"the norms' epsilon is {self.norm_epsilon}; it must be from 0 to 1.")
         if self.max_length < 1:
             raise ConfigError(
-                f"max_position_embeddings is {self.position_rows}; positions begin at {self.first_position}, so it must "
-                f"be {self.first_position + 1} or more."
+                f"max_position_embeddings is {self.position_rows}; positions begin at {self.first_position}, "
+                f"so it must be {self.first_position + 1} or more."
             )
 
     @property

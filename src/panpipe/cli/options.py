@@ -38,8 +38,8 @@ class TaskOption:
 
 def task_options(pipeline_class: Any) -> list[TaskOption]:
     """The options of a pipeline's class."""
-    from ..pipelines.base import LENGTH_ARGUMENTS
     from ..pipelines.lengths import LONG_TEXT, STRATEGIES
+    from ..pipelines.parameters import LENGTH_ARGUMENTS
 
     own = [p for p in _parameters(pipeline_class._sanitize_parameters) if p.name not in _PYTHON_ONLY]
     documented = _documentation(pipeline_class, [p.name for p in own])

@@ -3,8 +3,8 @@
 Arrays are torch tensors; ids, rows and offsets stay NumPy int32, as everywhere. Weights are tensors that may require
 gradients: `TorchOps` hands them out as they are, so an optimizer can own them.
 
-Dropout stands where a sublayer ends, on what `linear` adds to its residual, and on attention's probabilities. Both are 0
-unless asked for.
+Dropout stands where a sublayer ends, on what `linear` adds to its residual, and on attention's probabilities. Both are
+0 unless asked for.
 """
 
 from __future__ import annotations
