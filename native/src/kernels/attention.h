@@ -101,9 +101,40 @@ class Attention {
     const Index tiles = ceil_div(queries, tile_rows);
     for (Index t = 0; t < tiles; ++t) {
       const Index i0 = part_begin(queries, tiles, t), i1 = part_begin(queries, tiles, t + 1);
+      expect(t, tiles, i0, i1, j1);
       const Index end = smaller(j1, visible(furthest(i0, i1)));
       if (end > j0) take_tile(i0, static_cast<int>(i1 - i0), j0, end);
     }
+  }
+
+  // Asks for what the next block or else the next head will read, a share with each tile, and for the tile's place in
+  // `out`. A head's columns are a few lines of every row: no processor would guess them by itself.
+  void expect(Index tile, Index tiles, Index i0, Index i1, Index j1) const {
+    if (j1 < keys) return fetch_keys(j1, smaller(keys - j1, block_keys), 0, tile, tiles);
+    for (Index i = i0; i < i1; ++i) fetch_to_write(out_row(i));
+    if (head_index + 1 == a.num_heads) return;
+    const bool is_new = (head_index + 1) % (a.num_heads / a.num_kv_heads) == 0;
+    if (is_new) fetch_keys(0, smaller(keys, block_keys), head_size, tile, tiles);
+    for (Index i = i0; i < i1; ++i) fetch(q + i * a.q.stride + head_size);
+  }
+
+  // One tile's share of `count` rows of k and v from row j on, some columns further.
+  void fetch_keys(Index j, Index count, Index columns, Index tile, Index tiles) const {
+    for (Index n = part_begin(count, tiles, tile); n < part_begin(count, tiles, tile + 1); ++n) {
+      fetch(k + (j + n) * a.k.stride + columns);
+      fetch(v + (j + n) * a.v.stride + columns);
+    }
+  }
+
+  static constexpr Index line = 64 / sizeof(float);
+  void fetch(const float* row) const {
+    for (Index i = 0; i < head_size; i += line) S::prefetch(row + i);
+  }
+  void fetch_to_write(const float* row) const {
+    for (Index i = 0; i < head_size; i += line) S::prefetch_to_write(row + i);
+  }
+  float* out_row(Index i) const {
+    return a.out + (first_query + i) * a.num_heads * head_size + head_index * head_size;
   }
 
   void take_tile(Index i0, int rows, Index j0, Index j1) {
@@ -114,7 +145,7 @@ class Attention {
       const float* rows_of_q = q + i0 * a.q.stride;
       for (Index j = 0; j < count; j += panel_width) {
         const bool is_full = stride - j >= panel_width;
-        product(rows, is_full ? vectors : 1)(rows_of_q, a.q.stride, k_panels + j * head_size, panel_width, head_size,
+        product(rows, is_full)(rows_of_q, a.q.stride, k_panels + j * head_size, panel_width, head_size,
                                              scores + j, stride, false);
       }
     }
@@ -145,14 +176,27 @@ class Attention {
     }
   }
 
-  template <int R = tile_rows>
-  static Product product(int rows, int columns_in_vectors) {
-    if constexpr (R == 0) {
-      return nullptr;
-    } else {
-      if (rows != R) return product<R - 1>(rows, columns_in_vectors);
-      return columns_in_vectors == 1 ? &multiply<R, 1> : &multiply<R, vectors>;
-    }
+  // The product of 1 ... tile_rows rows by one vector or by a panel.
+  static Product product(int rows, bool is_panel) {
+    static constexpr Products table = products(Rows{});
+    return is_panel ? table.panel[rows - 1] : table.vector[rows - 1];
+  }
+
+  struct Products {
+    Product vector[tile_rows], panel[tile_rows];
+  };
+  template <int... R>
+  struct List {};
+  template <int N, int... R>
+  struct Count : Count<N - 1, N, R...> {};
+  template <int... R>
+  struct Count<0, R...> {
+    using Type = List<R...>;
+  };
+  using Rows = typename Count<tile_rows>::Type;
+  template <int... R>
+  static constexpr Products products(List<R...>) {
+    return {{&multiply<R, 1>...}, {&multiply<R, vectors>...}};
   }
 
   // Scores of query i with keys j0 ... j1 - 1, read where they lie.
@@ -187,7 +231,7 @@ class Attention {
     const float* values = in_place ? v + j0 * a.v.stride : v_rows;
     const Index value_stride = in_place ? a.v.stride : padded;
     for (Index c = 0; c < padded; c += panel_width) {
-      product(rows, padded - c >= panel_width ? vectors : 1)(scores, stride, values + c, value_stride, count,
+      product(rows, padded - c >= panel_width)(scores, stride, values + c, value_stride, count,
                                                             gathered + i0 * padded + c, padded, j0 > 0);
     }
   }
@@ -265,10 +309,13 @@ class Attention {
       S::store(row + j, score);
       top = S::max(score, top);
     }
-    if (j == seen) return S::largest(top);
-    S::store(row + j, S::mul(S::load(row + j), factor));
-    for (Index n = seen; n < j + width; ++n) row[n] = lowest;
-    return S::largest(S::max(S::load(row + j), top));
+    if (j < seen) {
+      const V score = S::mul(S::load(row + j), factor);
+      const V masked = S::first(score, static_cast<int>(seen - j), S::set(lowest));
+      S::store(row + j, masked);
+      top = S::max(masked, top);
+    }
+    return S::largest(top);
   }
 
   // row[j] = row[j] * scale + relative_bias[head][clip(distance + j, -span, span) + span].
@@ -292,7 +339,7 @@ class Attention {
   }
 
   void write(Index i, bool has_keys) const {
-    float* out = a.out + (first_query + i) * a.num_heads * head_size + head_index * head_size;
+    float* out = out_row(i);
     const float* from = gathered + i * padded;
     const bool is_zero = !has_keys || sums[i] == 0.0f;
     const V factor = S::set(is_zero ? 0.0f : 1.0f / sums[i]);

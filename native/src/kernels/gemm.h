@@ -73,6 +73,7 @@ struct Gemm {
                                      Index panel) {
     const PackedWeight& weight = *linear.weight;
     const Index panel_size = weight.inputs * panel_width;
+    for (int r = 0; r < R; ++r) expect(linear, row + r, panel * panel_width, P);
     V acc[P][R][vectors];
     PANPIPE_UNROLL
     for (int p = 0; p < P; ++p) {
@@ -115,6 +116,17 @@ struct Gemm {
       const Index column = panel * panel_width;
       finish_tile(linear, row, R, column, smaller(P * panel_width, weight.outputs - column));
     }
+  }
+
+  // Brings what will be written (and what will be added to it) near while the sums are made: stores that miss the cache
+  // would otherwise be waited for one after another. Past the last output this asks for a line too many, harmlessly.
+  static PANPIPE_INLINE void expect(const LinearArguments& linear, Index row, Index column, Index panels) {
+    constexpr Index line = 64 / sizeof(float);
+    const float* out = linear.out + row * linear.out_stride + column;
+    for (Index i = 0; i < panels * panel_width; i += line) S::prefetch_to_write(out + i);
+    if (linear.residual == nullptr) return;
+    const float* residual = linear.residual + row * linear.residual_stride + column;
+    for (Index i = 0; i < panels * panel_width; i += line) S::prefetch(residual + i);
   }
 
   static PANPIPE_INLINE V load_out(const LinearArguments& linear, Index row, Index column) {
@@ -195,13 +207,13 @@ struct Gemm {
   }
 
   // A part is worth some ten microseconds of computing or of reading memory, so that handing it to another thread pays,
-  // and at least four panels where there are many rows, so that these are read from far away less often.
+  // and at least eight panels where there are many rows, so that these are read from far away less often.
   static Index num_panel_parts(Index rows, Index row_parts, Index inputs, Index panels) {
     constexpr Index operations_per_part = 2000000, bytes_per_part = 250000;
     const Index operations = 2 * rows / row_parts * inputs * panels * panel_width;
     const Index bytes = inputs * panels * panel_width * static_cast<Index>(sizeof(float));
     const Index wanted = larger(operations / operations_per_part, row_parts == 1 ? bytes / bytes_per_part : 0);
-    const Index most = rows > few_tiles * S::tile_rows ? ceil_div(panels, 4) : panels;
+    const Index most = rows > few_tiles * S::tile_rows ? ceil_div(panels, 8) : panels;
     return smaller(most, larger(1, wanted));
   }
 

@@ -50,6 +50,8 @@ struct Avx2 {
   static Vector if_less(Vector a, Vector b, Vector x, Vector y) {
     return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
   }
+  // The first n lanes of a, then those of b.
+  static Vector first(Vector a, int n, Vector b) { return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(mask(n))); }
 
   static float sum(Vector v) {
     __m128 x = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -62,6 +64,13 @@ struct Avx2 {
     return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
   }
 
+  static void prefetch_to_write(const void* p) {
+#if defined(_MSC_VER) && !defined(__clang__)
+    prefetch(p);
+#else
+    __builtin_prefetch(p, 1);
+#endif
+  }
   static void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 
   // to[c * to_stride + r] = rows[r][c] for a square of 8 x 8.

@@ -49,10 +49,19 @@ struct Avx512 {
   static Vector if_less(Vector a, Vector b, Vector x, Vector y) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
   }
+  // The first n lanes of a, then those of b.
+  static Vector first(Vector a, int n, Vector b) { return _mm512_mask_blend_ps(mask(n), b, a); }
 
   static float sum(Vector v) { return _mm512_reduce_add_ps(v); }
   static float largest(Vector v) { return _mm512_reduce_max_ps(v); }
 
+  static void prefetch_to_write(const void* p) {
+#if defined(_MSC_VER) && !defined(__clang__)
+    prefetch(p);
+#else
+    __builtin_prefetch(p, 1);
+#endif
+  }
   static void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 
   // to[c * to_stride + r] = rows[r][c] for a square of 16 x 16.

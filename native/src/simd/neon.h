@@ -54,10 +54,16 @@ struct Neon {
   }
   // a < b ? x : y in each lane.
   static Vector if_less(Vector a, Vector b, Vector x, Vector y) { return vbslq_f32(vcltq_f32(a, b), x, y); }
+  // The first n lanes of a, then those of b.
+  static Vector first(Vector a, int n, Vector b) {
+    const std::int32_t lanes[4] = {0, 1, 2, 3};
+    return vbslq_f32(vcltq_s32(vld1q_s32(lanes), vdupq_n_s32(n)), a, b);
+  }
 
   static float sum(Vector v) { return vaddvq_f32(v); }
   static float largest(Vector v) { return vmaxvq_f32(v); }
 
+  static void prefetch_to_write(const void* p) { prefetch(p); }
   static void prefetch(const void* p) {
 #if defined(_MSC_VER) && !defined(__clang__)
     (void)p;

@@ -83,12 +83,17 @@ struct Scalar {
   static Vector if_less(Vector a, Vector b, Vector x, Vector y) {
     return each([&](int i) { return a.lane[i] < b.lane[i] ? x.lane[i] : y.lane[i]; });
   }
+  // The first n lanes of a, then those of b.
+  static Vector first(Vector a, int n, Vector b) {
+    return each([&](int i) { return i < n ? a.lane[i] : b.lane[i]; });
+  }
 
   static float sum(Vector v) { return (v.lane[0] + v.lane[2]) + (v.lane[1] + v.lane[3]); }
   static float largest(Vector v) {
     return larger_float(larger_float(v.lane[0], v.lane[1]), larger_float(v.lane[2], v.lane[3]));
   }
 
+  static void prefetch_to_write(const void*) {}
   static void prefetch(const void*) {}
 
   // to[c * to_stride + r] = rows[r][c] for a square of 4 x 4.
