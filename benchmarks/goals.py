@@ -111,21 +111,21 @@ GOALS = (
     Goal("BERT-base 1×16: over transformers", _of(speed_up, "bert-base-1x16"), 4.2),
     Goal("BERT-base 1×16: share of the memory rate", _of(memory_share, "bert-base-1x16"), 0.70, share),
     Goal("MiniLM 1×16: over transformers", _of(speed_up, "minilm-1x16"), 4.0),
-    Goal("MiniLM features of 512 sentences, lists: over transformers", _of(speed_up, "minilm-sentences"), 5.0),
+    Goal("MiniLM features of the sentences, lists: over transformers", _of(speed_up, "minilm-sentences"), 5.0),
     *(
-        Goal(f"MiniLM features of 512 sentences, {form}: over {label}", _of(speed_up, case, peer), 1.0)
+        Goal(f"MiniLM features of the sentences, {form}: over {label}", _of(speed_up, case, peer), 1.0)
         for form, case in (("lists", "minilm-sentences"), ("arrays", "minilm-sentences-arrays"))
         for peer, label in (("openvino", "OpenVINO"), ("onnxruntime", "ONNX Runtime"))
     ),
     Goal(
-        "MiniLM features of 512 sentences, arrays: over sentence-transformers",
+        "MiniLM features of the sentences, arrays: over sentence-transformers",
         _of(speed_up, "minilm-sentences-arrays", "sentence-transformers"),
         1.0,
     ),
-    Goal("DistilBERT classes of 512 sentences: over transformers", _of(speed_up, "distilbert-sentences"), 4.4),
-    Goal("DistilBERT classes of 512 sentences: over OpenVINO", _of(speed_up, "distilbert-sentences", "openvino"), 1.0),
+    Goal("DistilBERT classes of the sentences: over transformers", _of(speed_up, "distilbert-sentences"), 4.4),
+    Goal("DistilBERT classes of the sentences: over OpenVINO", _of(speed_up, "distilbert-sentences", "openvino"), 1.0),
     Goal(
-        "DistilBERT classes of 512 sentences: over ONNX Runtime",
+        "DistilBERT classes of the sentences: over ONNX Runtime",
         _of(speed_up, "distilbert-sentences", "onnxruntime"),
         1.0,
     ),

@@ -15,7 +15,7 @@ from benchmarks.peers.serving import Peer, Work, serve
 class TransformersPeer(Peer):
     """A forward pass under inference_mode; `pipeline(...)(list, batch_size=variant)`."""
 
-    packages: ClassVar = ("transformers", "torch", "tokenizers", "numpy")
+    packages: ClassVar = ("transformers", "torch")
 
     def load(self, case: Case) -> Work:
         files = MODELS[case.model]

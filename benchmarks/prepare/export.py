@@ -6,6 +6,7 @@ MiniLM checkpoint: as ONNX, plain and fused, as OpenVINO's and as CTranslate2's 
 
 from __future__ import annotations
 
+import json
 import shutil
 import warnings
 from collections.abc import Callable
@@ -29,7 +30,6 @@ def main() -> None:
     """Make what is missing."""
     warnings.filterwarnings("ignore")
     transformers.logging.set_verbosity_error()
-    torch.manual_seed(0)
     for rest in (WORK / "models").glob("unfinished-*"):
         rest.unlink() if rest.is_file() else shutil.rmtree(rest)
     for files in MODELS.values():
@@ -56,6 +56,7 @@ def make_checkpoint(files: ModelFiles, folder: Path) -> None:
     if files.name == "minilm":
         shutil.copytree(MINILM, folder)
         return
+    torch.manual_seed(0)
     if files.name == "bert-base":
         model: Any = transformers.BertModel(transformers.BertConfig())
     else:
@@ -63,6 +64,9 @@ def make_checkpoint(files: ModelFiles, folder: Path) -> None:
     model.save_pretrained(folder)
     for name in TOKENIZER_FILES:
         shutil.copy(MINILM / name, folder / name)
+    settings = folder / "tokenizer_config.json"  # whether token types are given goes by the class
+    kind = {"tokenizer_class": "BertTokenizer" if files.name == "bert-base" else "DistilBertTokenizer"}
+    settings.write_text(json.dumps({**json.loads(settings.read_text(encoding="utf-8")), **kind}), encoding="utf-8")
 
 
 class FirstOutput(torch.nn.Module):

@@ -1,0 +1,163 @@
+"""The benchmark's arithmetic and tables. Nothing is timed here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from benchmarks.cases import (
+    CASES,
+    Forward,
+    Shape,
+    attention_flops,
+    forward_flops,
+    layer_weights,
+    read_sentences,
+    shape_of,
+)
+from benchmarks.figures import markdown_table, median, milliseconds, spread
+from benchmarks.goals import GOALS, Goal, fma_share, memory_share, speed_up
+from benchmarks.report import BEGIN, END, render, write_between
+from benchmarks.rounds import difference
+from benchmarks.workers import PEERS, peers_of
+
+BERT_BASE = Shape(layers=12, hidden=768, inner=3072, heads=12)
+
+
+def a_case(**seconds: list[float]) -> dict[str, Any]:
+    peers = {
+        name: {"difference": 1e-6, "variant": "", "seconds": times, "tried": {}} for name, times in seconds.items()
+    }
+    work = {"kind": "forward", "model": "bert-base", "sequences": 8, "tokens": 128, "flops": 100e9, "bytes": 10e9}
+    rates = [{"fma": 500e9, "memory": 40e9}, {"fma": 400e9, "memory": 50e9}, {"fma": 100e9, "memory": 45e9}]
+    return {**work, "peers": peers, "wrong": {"openvino": 0.5}, "rates": rates}
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    machine = {"processor": "a CPU", "cpus": 2, "memory": "8 GB", "system": "Linux 6", "python": "3.11"}
+    case = a_case(transformers=[1.0, 1.1, 3.0], panpipe=[0.25, 0.26, 0.2])
+    return {
+        "date": "2026-01-02",
+        "machine": machine,
+        "threads": 2,
+        "repeats": 3,
+        "versions": {"torch": "2.13.0"},
+        "sentences": {"count": 4, "mean": 3.0, "median": 3.0, "most": 5, "lengths": [1, 3, 3, 5]},
+        "cases": {"bert-base-8x128": case},
+    }
+
+
+def test_operations_of_bert_base_are_counted_as_by_hand() -> None:
+    # 12 layers of four 768 x 768 and two 768 x 3072 matrices; a multiply-add is two operations
+    assert layer_weights(BERT_BASE) == 12 * (4 * 768 * 768 + 2 * 768 * 3072) == 84_934_656
+    assert attention_flops(BERT_BASE, [128]) == 12 * 2 * (2 * 128 * 128 * 768)
+    assert forward_flops(BERT_BASE, [1]) == 2 * 84_934_656 + 12 * 4 * 768
+
+
+def test_operations_of_a_batch_are_those_of_its_sequences() -> None:
+    lengths = [1, 7, 193]
+    assert forward_flops(BERT_BASE, lengths) == sum(forward_flops(BERT_BASE, [length]) for length in lengths)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {
+            "model_type": "bert",
+            "num_hidden_layers": 12,
+            "hidden_size": 768,
+            "intermediate_size": 3072,
+            "num_attention_heads": 12,
+        },
+        {"model_type": "distilbert", "n_layers": 12, "dim": 768, "hidden_dim": 3072, "n_heads": 12},
+    ],
+)
+def test_shape_is_read_from_either_family(config: dict[str, Any]) -> None:
+    assert shape_of(config) == BERT_BASE
+
+
+def test_median_and_spread_do_not_heed_one_slow_round() -> None:
+    assert median([1.0, 1.0, 100.0]) == 1.0
+    assert spread([1.0, 1.0, 1.0, 1.0, 100.0]) == 0.0
+    assert spread([1.0, 2.0, 3.0]) == pytest.approx(0.25)
+    assert spread([5.0]) == 0.0
+
+
+@pytest.mark.parametrize(("seconds", "written"), [(0.001234, "1.23"), (0.01234, "12.3"), (1.234, "1234")])
+def test_milliseconds_have_three_digits_or_more(seconds: float, written: str) -> None:
+    assert milliseconds(seconds) == written
+
+
+def test_a_table_refuses_a_row_of_another_width() -> None:
+    assert markdown_table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | ---: |\n| 1 | 2 |\n"
+    with pytest.raises(ValueError, match="3 cells"):
+        markdown_table(["a", "b"], [["1", "2", "3"]])
+
+
+def test_figures_are_of_the_medians(results: dict[str, Any]) -> None:
+    assert speed_up(results, "bert-base-8x128") == pytest.approx(1.1 / 0.25)
+    assert fma_share(results, "bert-base-8x128") == pytest.approx(100 / 0.25 / 400)
+    assert memory_share(results, "bert-base-8x128") == pytest.approx(10 / 0.25 / 45)
+
+
+@pytest.mark.parametrize(("at_least", "verdict"), [(True, "reached"), (False, "**missed**")])
+def test_a_goal_says_whether_it_was_reached(results: dict[str, Any], at_least: bool, verdict: str) -> None:
+    goal = Goal("faster", lambda r: speed_up(r, "bert-base-8x128"), 4.0, at_least=at_least)
+    row = goal.row(results)
+    assert row is not None
+    assert row[2:] == ["4.40 ×", verdict]
+
+
+def test_a_goal_that_was_not_measured_has_no_row(results: dict[str, Any]) -> None:
+    measured = [goal.text for goal in GOALS if goal.row(results) is not None]
+    assert measured == ["BERT-base 8×128: share of the FMA peak"]
+
+
+def test_the_report_shows_the_timed_peers_and_names_the_wrong_ones(results: dict[str, Any]) -> None:
+    text = render(results)
+    assert "| panpipe | 250 | ± 6.0 % | 4.40 × | 400 | 100 % | 89 % | 1e-06 |" in text
+    assert "Not timed: OpenVINO, whose answers differ by 5.0e-01." in text
+    assert "### Sentences" not in text
+
+
+def test_tables_are_written_between_the_markers(tmp_path: Any) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
+    write_between(page, "new")
+    write_between(page, "newer")
+    assert page.read_text(encoding="utf-8") == f"before\n{BEGIN}\n\nnewer\n{END}\nafter\n"
+    page.write_text("no markers", encoding="utf-8")
+    with pytest.raises(ValueError, match="must hold one line"):
+        write_between(page, "new")
+
+
+def test_answers_are_compared_text_by_text() -> None:
+    tokens = np.array([[3.0, 0.0], [3.0, 8.0]], np.float32)
+    assert difference([tokens], [tokens + 1]) == 1.0
+    assert difference([np.array([0.6, 0.8], np.float32)], [tokens]) == pytest.approx(0, abs=1e-6)
+    assert difference([tokens[:1]], [tokens]) == float("inf")
+    assert difference([], [tokens]) == float("inf")
+
+
+def test_every_case_has_transformers_first_and_panpipe() -> None:
+    for case in CASES.values():
+        names = [spec.name for spec in peers_of(case)]
+        assert names[0] == "transformers"
+        assert names[-1] == "panpipe"
+
+
+def test_every_peer_has_a_variant_for_every_case_it_takes() -> None:
+    for case in CASES.values():
+        for spec in PEERS.values():
+            if spec.takes(case):
+                assert spec.variants(case)
+                assert not isinstance(case, Forward) or spec.variants(case) == ("",)
+
+
+def test_there_are_512_different_sentences() -> None:
+    sentences = read_sentences()
+    assert len(sentences) == 512
+    assert len(set(sentences)) == 512
+    assert not any(sentence.startswith("#") for sentence in sentences)
