@@ -155,3 +155,9 @@ def test_half_precision_checkpoints_load(tmp_path: Path) -> None:
     save_safetensors({k: v.astype(np.float16) for k, v in tensors.items()}, tmp_path / "model.safetensors")
     half = models.load_model(tmp_path)
     np.testing.assert_allclose(half([[5, 6, 7]]).logits, model([[5, 6, 7]]).logits, atol=0.05)
+
+
+def test_what_is_saved_can_be_read_by_others_as_other_files_can(tmp_path: Path) -> None:
+    made("bert", "base").save_pretrained(tmp_path)
+    modes = {path.name: path.stat().st_mode for path in tmp_path.iterdir()}
+    assert modes["model.safetensors"] == modes["config.json"]

@@ -26,4 +26,6 @@ def save_safetensors(
     path = Path(path)
     contiguous = {name: np.ascontiguousarray(tensor).reshape(np.shape(tensor)) for name, tensor in tensors.items()}
     with whole_file(path) as temporary:
+        mode = temporary.stat().st_mode
         save_file(contiguous, temporary, metadata=dict(metadata or {"format": "pt"}))
+        temporary.chmod(mode)  # safetensors makes a file that its owner alone may read
