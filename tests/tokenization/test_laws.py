@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 import random
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -175,3 +176,14 @@ def test_the_original_text_is_what_words_and_characters_point_into(tokenizer: To
     assert text[slice(*row.word_to_chars(word))].strip() == "sat"
     assert row.token_to_sequence(token) == 0
     assert row.token_to_chars(-1) == row.token_to_chars(len(row.tokens()) - 1)
+
+
+@pytest.mark.parametrize("name", ["bert", "mpnet", "electra", "bert_cased_json"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_words_of_composed_and_decomposed_hangul_are_those_of_the_text(name: str, form: str) -> None:
+    words = unicodedata.normalize(form, "김 선생님은 서울에서 👍🏽 cat 👩‍👩‍👧‍👦 한국어를").split()
+    (encoding,) = shared(name).encode_batch(["  ".join(words)], add_special_tokens=False)
+    found: dict[int, tuple[int, int]] = {}
+    for word, (start, end) in zip(encoding.word_ids, encoding.offsets, strict=True):
+        found[word] = (min(start, found.get(word, (start, end))[0]), max(end, found.get(word, (start, end))[1]))
+    assert ["  ".join(words)[slice(*span)] for span in found.values()] == words

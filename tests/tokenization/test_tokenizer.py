@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import pickle
@@ -281,6 +282,14 @@ def test_special_tokens_are_attributes_that_can_be_set(bert: Tokenizer) -> None:
         bert.mask_token = 5  # type: ignore[assignment]
     with pytest.raises(AttributeError, match="Did you mean 'mask_token'"):
         _ = bert.mask_tokn
+
+
+def test_a_copys_special_tokens_are_its_own(bert: Tokenizer) -> None:
+    for duplicate in (copy.copy, copy.deepcopy):
+        other = duplicate(bert)
+        other.pad_token, other.truncation_side = "[SEP]", "left"
+        assert (bert.pad_token, bert.truncation_side) == ("[PAD]", "right")
+        assert other.pad_token_id == bert.sep_token_id
 
 
 def test_tokens_can_be_added(bert: Tokenizer) -> None:

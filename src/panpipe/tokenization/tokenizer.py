@@ -429,7 +429,7 @@ class Tokenizer(Vocabulary):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._rust = self._parts.rust
-        self._special_tokens = self._parts.special_tokens
+        self._special_tokens = dict(self._special_tokens)  # a copy's names are its own
         self._views, self._warn = Views(self._rust), WarnOnce()
 
     def __repr__(self) -> str:

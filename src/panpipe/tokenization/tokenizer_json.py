@@ -18,7 +18,7 @@ MAX_ID = 2**31 - 1
 _ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")  # what no program writes, but may hide a key from the two below
 _PREFIX = re.compile(rb'"continuing_subword_prefix"\s*:\s*"[^"]')
 _MERGES = re.compile(rb'"merges"\s*:\s*\[')
-_LARGE_NUMBER = re.compile(rb":\s*\d{8,}")
+_LARGE_NUMBER = re.compile(rb":\s*\d{10}")
 
 
 def read_rust(name: str, data: bytes) -> RustTokenizer:
