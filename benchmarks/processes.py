@@ -72,8 +72,8 @@ def sentiment_model() -> tuple[Path, bool]:
     environment = {"PYTHONPATH": str(ROOT / "models" / "src")}
     command = [str(python_of("panpipe")), "-c", code]
     found = subprocess.run(command, capture_output=True, text=True, env=environment)
-    folder = found.stdout.strip()
-    return (Path(folder), True) if folder else (MODELS["distilbert"].checkpoint, False)
+    folder = Path(found.stdout.strip() or "nowhere")
+    return (folder, True) if (folder / "config.json").exists() else (MODELS["distilbert"].checkpoint, False)
 
 
 def installed_bytes(folder: Path) -> int:
