@@ -38,7 +38,7 @@ def main() -> None:
     options = arguments()
     torch.manual_seed(options.seed)
     random.seed(options.seed)
-    tokenizer = AutoTokenizer.from_pretrained(options.base)
+    tokenizer = AutoTokenizer.from_pretrained(options.base, model_max_length=512)
     data = {
         split: rows(options.data, split, tokenizer, options.max_length) for split in ("train", "validation", "test")
     }
