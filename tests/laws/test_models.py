@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from pathlib import Path
 
@@ -73,6 +74,15 @@ def test_saved_and_loaded_it_is_the_same(name: str, head: str, tmp_path: Path) -
     batch = Batch.of(sequences(model))
     assert type(again) is type(model)
     assert again.config.to_dict() | {"architectures": []} == model.config.to_dict() | {"architectures": []}
+    np.testing.assert_array_equal(again.forward(batch), model.forward(batch))
+
+
+@pytest.mark.parametrize(("name", "head"), EACH)
+def test_it_pickles(name: str, head: str) -> None:
+    model = made(name, head)
+    batch = Batch.of(sequences(model))
+    again = pickle.loads(pickle.dumps(model))
+    assert type(again) is type(model)
     np.testing.assert_array_equal(again.forward(batch), model.forward(batch))
 
 

@@ -134,6 +134,8 @@ def test_a_classifier_of_texts_is_not_one_of_tokens(tmp_path: Path) -> None:
     made("bert", "sequence-classification").save_pretrained(tmp_path)
     with pytest.raises(MissingHead, match="text-classification"):
         models.AUTO_CLASSES["AutoModelForTokenClassification"].from_pretrained(tmp_path)
+    drawn = models.AUTO_CLASSES["AutoModelForTokenClassification"].from_pretrained(tmp_path, new_head=True)
+    assert drawn([[5, 6, 7]]).logits.shape == (1, 3, 3)
 
 
 def test_code_and_other_devices_are_refused(tmp_path: Path) -> None:

@@ -132,11 +132,12 @@ def fill(
     names = set(checkpoint.names())
     plan: Plan = {}
     missing, wrong, absent_optional, fresh = [], [], set(), set()
+    is_another_head = _is_another_head(config, head)
     for slot, kind in slots.items():
         plan[slot] = {}
         for part, shape in kind.shapes().items():
             source, prefix = family.source(config, head, slot, part)
-            found = _find(source, prefix, names)
+            found = None if is_another_head and slot.startswith("head.") else _find(source, prefix, names)
             if found is None:
                 if slot in family.optional(head):
                     absent_optional.add(slot)
@@ -253,13 +254,8 @@ def _wanted(source: Source, prefix: str) -> str:
 def _complain(
     checkpoint: Checkpoint, config: Config, head: str, missing: list[str], wrong: list[str], unused: list[str]
 ) -> None:
-    stated = head_of(config)
-    classifiers = {"sequence-classification", "token-classification"}
-    if head != stated and {head, stated} <= classifiers:
-        missing = missing or [f"the head for {head}: config.architectures says {list(config.architectures)}"]
-        raise MissingHead(_head_message(checkpoint, config, head, stated, missing))
-    if missing and not wrong and all(m.startswith(("head.", "the head")) for m in missing):
-        raise MissingHead(_head_message(checkpoint, config, head, stated, missing))
+    if missing and not wrong and all(m.startswith("head.") for m in missing):
+        raise MissingHead(_head_message(checkpoint, config, head, missing))
     if missing or wrong or unused:
         ways = [
             'If this is another family, set "model_type" in config.json.',
@@ -273,8 +269,14 @@ def _complain(
         )
 
 
-def _head_message(checkpoint: Checkpoint, config: Config, head: str, stated: str, missing: list[str]) -> str:
-    tasks = " or ".join(HEADS[stated].tasks)
+def _is_another_head(config: Config, head: str) -> bool:
+    """Is it a classifier of texts where one of tokens is wanted, or the reverse? Only the config may tell."""
+    stated = head_of(config)
+    return head != stated and {head, stated} == {"sequence-classification", "token-classification"}
+
+
+def _head_message(checkpoint: Checkpoint, config: Config, head: str, missing: list[str]) -> str:
+    tasks = " or ".join(HEADS[head_of(config)].tasks)
     return (
         f"{checkpoint.path} has no head for {head}: {_list(missing)} missing. It is a checkpoint for {tasks}. "
         f"Name a model that was fine-tuned for {' or '.join(HEADS[head].tasks)}; "

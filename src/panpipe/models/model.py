@@ -208,6 +208,10 @@ class Model:
             if f"{slot}.{part}" not in shared
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        tensors = {slot: dict(self.stored.read(slot)) for slot in self.stored.slots}
+        return _rebuilt, (type(self).__name__, self.config, tensors, self.ops, self.name_or_path)
+
     def __repr__(self) -> str:
         where = f" from {self.name_or_path}" if self.name_or_path else ""
         return f"<{type(self).__name__}{where}: {self.num_parameters():,} parameters, {self.ops.name} engine>"
@@ -275,6 +279,14 @@ def _drawn(family: EncoderFamily, config: Config, head: str, seed: int) -> Store
     if "head.decoder" in tensors and config.tie_word_embeddings:
         tensors["head.decoder"] = {**tensors["head.decoder"], "weight": tensors["embeddings.tokens"]["weight"]}
     return Stored(slots, tensors.__getitem__)
+
+
+def _rebuilt(name: str, config: Config, tensors: dict[str, Any], ops: Ops, name_or_path: str) -> Model:
+    """A model from its pickle."""
+    made = CLASSES[name]
+    slots = loading.family_of(config).slots(config, made.head)
+    stored = Stored({slot: slots[slot] for slot in tensors}, tensors.__getitem__)
+    return made(config, stored, ops=ops, name_or_path=name_or_path)
 
 
 _ACCEPTED = (
