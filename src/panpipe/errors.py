@@ -29,7 +29,6 @@ clauses keep working.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 __all__ = [
@@ -160,5 +159,7 @@ class MissingDependency(PanpipeError, ImportError):
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """' Did you mean 'x'?' for the nearest of the choices, or '' when none is near."""
+    import difflib  # here: an error is rare, and the import would be part of every start
+
     near = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
