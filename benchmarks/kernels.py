@@ -98,7 +98,7 @@ def layers(ops: NativeOps, num_threads: int) -> None:
             cases["mixed, 64 sentences"] = mixed_lengths(64)
         for case, lengths in cases.items():
             x, offsets = normal(sum(lengths), shape[1]), offsets_of(lengths)
-            seconds, share = with_limit(lambda x=x, o=offsets: model(x, o), model.operations(lengths), num_threads)  # type: ignore[misc]
+            seconds, share = with_limit(lambda m=model, x=x, o=offsets: m(x, o), model.operations(lengths), num_threads)  # type: ignore[misc]
             rate = model.bytes() / seconds / 1e9 / memory_rate(num_threads, 0.2)
             print(f"| {name} | {case} | {seconds * 1e3:.2f} | {share:.1%} | {rate:.1%} |", flush=True)
 
@@ -112,7 +112,9 @@ def matmul(ops: NativeOps, num_threads: int) -> None:
             x, turn = normal(m, k), iter(range(1 << 60))
             call = lambda x=x, turn=turn, weights=weights: ops.linear(x, weights[next(turn) % len(weights)])  # type: ignore[misc]  # noqa: E731
             seconds, share = with_limit(call, 2.0 * m * n * k, num_threads)
-            print(f"| {k} x {n} | {m} | {seconds * 1e6:.0f} | {share:.1%} | {n * k * 4 / seconds / 1e9:.1f} |", flush=True)
+            print(
+                f"| {k} x {n} | {m} | {seconds * 1e6:.0f} | {share:.1%} | {n * k * 4 / seconds / 1e9:.1f} |", flush=True
+            )
 
 
 def attention(ops: NativeOps, num_threads: int) -> None:

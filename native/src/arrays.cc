@@ -4,8 +4,6 @@
 #define NPY_TARGET_VERSION NPY_1_22_API_VERSION
 #include <numpy/arrayobject.h>
 
-#include <nanobind/stl/string.h>
-
 #include "memory.h"
 
 namespace nb = nanobind;
@@ -63,7 +61,8 @@ void import_numpy() {
 std::string describe(nb::handle value) {
   PyArrayObject* array = as_array(value);
   if (array == nullptr) return std::string("a ") + Py_TYPE(value.ptr())->tp_name;
-  std::string text = nb::cast<std::string>(nb::str(value.attr("dtype"))) + " [";
+  const nb::object dtype = value.attr("dtype");
+  std::string text = std::string(nb::str(dtype).c_str()) + " [";
   for (int i = 0; i < PyArray_NDIM(array); ++i) text += (i ? ", " : "") + std::to_string(PyArray_DIM(array, i));
   text += "]";
   if (!PyArray_ISBEHAVED_RO(array)) return text + ", not aligned or of the other byte order";

@@ -393,6 +393,10 @@ NB_MODULE(_native, m) {
   nb::register_exception_translator(translate);
 
   nb::class_<LinearWeight>(m, "LinearWeight")
+      // For pickles: on the reader's machine, its best instruction set.
+      .def("__init__", [](LinearWeight* self, nb::handle weight, nb::handle bias) {
+        new (self) LinearWeight(*available_kernels().front(), weight, bias);
+      }, "weight"_a, "bias"_a.none())
       .def_prop_ro("outputs", [](const LinearWeight& w) { return w.packed.outputs; })
       .def_prop_ro("inputs", [](const LinearWeight& w) { return w.packed.inputs; })
       .def_prop_ro("isa", [](const LinearWeight& w) { return std::string(w.kernels.name); })
@@ -400,8 +404,7 @@ NB_MODULE(_native, m) {
       .def("unpack", &LinearWeight::unpack)
       .def("__reduce__", [](nb::handle self) {
         const auto& w = nb::cast<const LinearWeight&>(self);
-        return nb::make_tuple(nb::module_::import_("panpipe._native").attr("repack"),
-                              nb::make_tuple(w.unpack(), w.bias()));
+        return nb::make_tuple(self.type(), nb::make_tuple(w.unpack(), w.bias()));
       });
 
   nb::class_<Engine>(m, "Engine")
@@ -418,10 +421,6 @@ NB_MODULE(_native, m) {
       .def("rms_norm", &Engine::rms_norm, "x"_a, "weight"_a, "epsilon"_a)
       .def("normalize", &Engine::normalize, "x"_a)
       .def("pool", &Engine::pool, "x"_a, "offsets"_a, "pooling"_a);
-
-  m.def("repack", [](nb::handle weight, nb::handle bias) {
-    return new LinearWeight(*available_kernels().front(), weight, bias);
-  }, "weight"_a, "bias"_a.none(), nb::rv_policy::take_ownership);
 
   m.def("available_isas", [] {
     std::vector<std::string> names;

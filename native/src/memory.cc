@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::size_t alignment = 64;
 constexpr std::size_t keep_at_most = std::size_t{96} << 20;
+constexpr std::size_t keep_at_most_of_a_size = 64;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
 
 std::size_t round_to(std::size_t bytes, std::size_t step) { return (bytes + step - 1) / step * step; }
@@ -64,12 +65,35 @@ constexpr int num_classes = 4 * 58;
 struct Header {
   std::size_t bytes;
   int size_class;
+  std::uint64_t released;  // when, counted in releases: the oldest blocks go first when there are too many
 };
+
+Header* header_of(void* memory) { return static_cast<Header*>(memory); }
 
 struct Shelf {
   std::mutex mutex;
-  std::vector<void*> free[num_classes];
+  std::vector<void*> free[num_classes];  // the oldest first
   std::size_t kept = 0;
+  std::uint64_t releases = 0;
+
+  void drop_oldest(std::vector<void*>& list) noexcept {
+    void* memory = list.front();
+    list.erase(list.begin());
+    kept -= header_of(memory)->bytes;
+    system_release(memory);
+  }
+
+  // Sizes that are asked for no more must not keep out those that are.
+  void make_room(std::size_t bytes) noexcept {
+    while (kept > 0 && kept + bytes > keep_at_most) {
+      std::vector<void*>* oldest = nullptr;
+      for (std::vector<void*>& list : free) {
+        if (list.empty()) continue;
+        if (oldest == nullptr || header_of(list.front())->released < header_of(oldest->front())->released) oldest = &list;
+      }
+      drop_oldest(*oldest);
+    }
+  }
 };
 
 // Never destroyed: results may outlive everything else.
@@ -100,23 +124,25 @@ void* take_block(std::size_t bytes) {
     }
   }
   void* memory = system_take(size.bytes + alignment, alignment);
-  *static_cast<Header*>(memory) = Header{size.bytes, size.index};
+  *header_of(memory) = Header{size.bytes, size.index, 0};
   return static_cast<char*>(memory) + alignment;
 }
 
 void release_block(void* block) noexcept {
   void* memory = static_cast<char*>(block) - alignment;
-  const Header header = *static_cast<Header*>(memory);
+  Header* header = header_of(memory);
   Shelf& s = shelf();
-  {
+  if (header->bytes <= keep_at_most / 2) {
     const std::lock_guard<std::mutex> lock(s.mutex);
-    if (s.kept + header.bytes <= keep_at_most) {
-      try {
-        s.free[header.size_class].push_back(memory);
-        s.kept += header.bytes;
-        return;
-      } catch (const std::bad_alloc&) {  // no room for the list itself: the block goes back to the system
-      }
+    std::vector<void*>& list = s.free[header->size_class];
+    s.make_room(header->bytes);
+    if (list.size() >= keep_at_most_of_a_size) s.drop_oldest(list);
+    try {
+      list.push_back(memory);
+      header->released = ++s.releases;
+      s.kept += header->bytes;
+      return;
+    } catch (const std::bad_alloc&) {  // no room for the list itself: the block goes back to the system
     }
   }
   system_release(memory);
