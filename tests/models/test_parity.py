@@ -12,6 +12,7 @@ import pytest
 from panpipe.weights.checkpoint import open_checkpoint
 from panpipe.weights.hub import resolve
 
+from ..engines import ENGINES
 from .tiny import CONFIGS, HEADS, made, rectangle
 
 GOLDENS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "golden" / "models.json").read_text(encoding="utf-8"))
@@ -19,7 +20,7 @@ TOLERANCE = 3e-5
 """float32 sums in another order through a few layers; the goldens have six decimals."""
 
 
-@pytest.mark.parametrize("engine", ["reference", "native"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", list(GOLDENS))
 def test_outputs_equal_transformers(name: str, engine: str) -> None:
     config, head = name.split("/")
