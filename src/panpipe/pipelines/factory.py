@@ -156,10 +156,10 @@ def embedded_model(task: str) -> Path | None:
 
 
 def _way_out(task: str) -> str:
-    choices = ["connect to the network once", f'give a folder: pipeline("{task}", model="path/to/folder")']
+    """What else helps where the task's default model cannot be fetched."""
     if task == "text-classification" and importlib.util.find_spec("panpipe_models") is None:
-        choices.append('install the model that comes with panpipe: pip install "panpipe[models]"')
-    return f" Without the Hub the default model of {task} cannot be had: {', or '.join(choices)}."
+        return ' Or install the model that comes with panpipe: pip install "panpipe[models]".'
+    return ""
 
 
 def _task_of(model: Any, hub: dict[str, Any]) -> str:
