@@ -110,7 +110,7 @@ def matmul(ops: NativeOps, num_threads: int) -> None:
         weights = [ops.linear_weights(normal(n, k), normal(n)) for _ in range(max(1, 80_000_000 // (4 * n * k)))]
         for m in (1, 4, 8, 16, 32, 64, 128, 1024):
             x, turn = normal(m, k), iter(range(1 << 60))
-            call = lambda x=x, turn=turn, weights=weights: ops.linear(x, weights[next(turn) % len(weights)])  # type: ignore[misc]  # noqa: E731
+            call = lambda x=x, turn=turn, weights=weights: ops.linear(x, weights[next(turn) % len(weights)])  # noqa: E731
             seconds, share = with_limit(call, 2.0 * m * n * k, num_threads)
             print(
                 f"| {k} x {n} | {m} | {seconds * 1e6:.0f} | {share:.1%} | {n * k * 4 / seconds / 1e9:.1f} |", flush=True
@@ -131,7 +131,7 @@ def attention(ops: NativeOps, num_threads: int) -> None:
             width = heads * size
             fused, offsets = normal(sum(lengths), 3 * width), offsets_of(lengths)
             q, k, v = fused[:, :width], fused[:, width : 2 * width], fused[:, 2 * width :]
-            call = lambda q=q, k=k, v=v, o=offsets: ops.attention(q, k, v, o, o, num_heads=12)  # type: ignore[misc]  # noqa: E731
+            call = lambda q=q, k=k, v=v, o=offsets: ops.attention(q, k, v, o, o, num_heads=12)  # noqa: E731
             seconds, share = with_limit(call, sum(4.0 * n * n * width for n in lengths), num_threads)
             print(f"| {case}, heads {heads} x {size} | {seconds * 1e6:.0f} | {share:.1%} |", flush=True)
 
@@ -150,7 +150,7 @@ def overhead(ops: NativeOps, _: int) -> None:
         "pool": lambda: ops.pool(x, one, "mean"),
     }
     for name, call in calls.items():
-        loop = lambda call=call: [call() for _ in range(1000)]  # type: ignore[misc]  # noqa: E731
+        loop = lambda call=call: [call() for _ in range(1000)]  # noqa: E731
         print(f"| {name} | {median_seconds(loop) * 1e3:.2f} |", flush=True)
 
 
