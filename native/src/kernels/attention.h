@@ -128,7 +128,7 @@ class Attention {
 
   static constexpr Index line = 64 / sizeof(float);
   void fetch(const float* row) const {
-    for (Index i = 0; i < head_size; i += line) S::prefetch(row + i);
+    for (Index i = 0; i < head_size; i += line) S::prefetch_far(row + i);
   }
   void fetch_to_write(const float* row) const {
     for (Index i = 0; i < head_size; i += line) S::prefetch_to_write(row + i);
@@ -168,7 +168,7 @@ class Attention {
       PANPIPE_UNROLL
       for (int n = 0; n < NV; ++n) acc[r][n] = adds ? S::load(c + r * c_stride + n * width) : S::zero();
     }
-    multiply_tile<S, R, NV>(a, a_stride, b, b_stride, depth, acc);
+    multiply_tile<S, R, NV>(a, a_stride, b, b_stride, depth, Ahead{nullptr, 0}, acc);
     PANPIPE_UNROLL
     for (int r = 0; r < R; ++r) {
       PANPIPE_UNROLL

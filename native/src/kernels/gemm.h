@@ -5,10 +5,10 @@
 //
 // Blocking: a register tile of up to S::tile_rows rows by one panel. Rows come in blocks of at most `block_tiles`
 // tiles, cut so that the tiles' heights differ by one at most: there is no thin remainder. Inputs come in slices of
-// `depth`: a slice of the block's rows stays in the L2 cache while the panels go by, and every panel's slice is read
-// from memory by the block's first tile and from L2 by the others. Between slices the sums wait in `out`; after the
-// last, activation and residual are applied to the tile while the L1 cache still holds it. With one to three rows,
-// several panels are taken at once, or the chains of sums would be too few to fill the FMA units.
+// `depth`: a slice of the block's rows stays in the L2 cache while the panels go by, and a panel's slice is fetched there
+// by the tiles of the panel before it. (To L2 only: fetched to L1, it would push out what the tiles are using.) Between
+// slices the sums wait in `out`; activation and residual are applied to a tile as it is written for the last time. With
+// one to three rows, several panels are taken at once, or the chains of sums would be too few to fill the FMA units.
 //
 // Bound: compute for more than about 20 rows; below, the rate at which memory yields the weights.
 #pragma once
@@ -33,44 +33,42 @@ struct Gemm {
 
   // -- one tile ------------------------------------------------------------------------------------------------------
 
-  // What follows the sums, over a tile that still lies in the L1 cache.
+  // out = activation(sums) + residual over a tile whose sums lie in `sums`, row by row, `width` values apart.
   template <Activation activation>
-  static PANPIPE_NO_INLINE void finish(const LinearArguments& linear, Index row, Index rows,
-                                       Index column, Index columns) {
-    for (Index r = row; r < row + rows; ++r) {
+  static PANPIPE_NO_INLINE void finish(const LinearArguments& linear, Index row, Index rows, Index column,
+                                       Index columns, const float* sums, Index width) {
+    for (Index r = row; r < row + rows; ++r, sums += width) {
       float* out = linear.out + r * linear.out_stride + column;
       const float* residual = linear.residual ? linear.residual + r * linear.residual_stride + column : nullptr;
       Index c = 0;
       for (; c + S::width <= columns; c += S::width) {
-        const V value = Activations<S>::template apply<activation>(S::load(out + c));
+        const V value = Activations<S>::template apply<activation>(S::load(sums + c));
         S::store(out + c, residual ? S::add(value, S::load(residual + c)) : value);
       }
       const int rest = static_cast<int>(columns - c);
       if (rest > 0) {
-        const V value = Activations<S>::template apply<activation>(S::load_first(out + c, rest));
+        const V value = Activations<S>::template apply<activation>(S::load(sums + c));
         S::store_first(out + c, residual ? S::add(value, S::load_first(residual + c, rest)) : value, rest);
       }
     }
   }
 
-  static void finish_tile(const LinearArguments& linear, Index row, Index rows, Index column,
-                          Index columns) {
+  static void finish_tile(const LinearArguments& linear, Index row, Index rows, Index column, Index columns,
+                          const float* sums, Index width) {
     switch (linear.activation) {
-      case Activation::none:
-        if (linear.residual) finish<Activation::none>(linear, row, rows, column, columns);
-        return;
-      case Activation::gelu: return finish<Activation::gelu>(linear, row, rows, column, columns);
-      case Activation::gelu_tanh: return finish<Activation::gelu_tanh>(linear, row, rows, column, columns);
-      case Activation::relu: return finish<Activation::relu>(linear, row, rows, column, columns);
-      case Activation::silu: return finish<Activation::silu>(linear, row, rows, column, columns);
-      case Activation::tanh: return finish<Activation::tanh>(linear, row, rows, column, columns);
+      case Activation::none: return finish<Activation::none>(linear, row, rows, column, columns, sums, width);
+      case Activation::gelu: return finish<Activation::gelu>(linear, row, rows, column, columns, sums, width);
+      case Activation::gelu_tanh: return finish<Activation::gelu_tanh>(linear, row, rows, column, columns, sums, width);
+      case Activation::relu: return finish<Activation::relu>(linear, row, rows, column, columns, sums, width);
+      case Activation::silu: return finish<Activation::silu>(linear, row, rows, column, columns, sums, width);
+      case Activation::tanh: return finish<Activation::tanh>(linear, row, rows, column, columns, sums, width);
     }
   }
 
   // Rows row ... row + R - 1 by panel ... panel + P - 1, inputs k_begin ... k_end - 1.
   template <int R, int P>
-  static PANPIPE_NO_INLINE void tile(const LinearArguments& linear, Index k_begin, Index k_end, Index row,
-                                     Index panel) {
+  static PANPIPE_NO_INLINE void tile(const LinearArguments& linear, Index k_begin, Index k_end, Index row, Index panel,
+                                     Ahead ahead) {
     const PackedWeight& weight = *linear.weight;
     const Index panel_size = weight.inputs * panel_width;
     for (int r = 0; r < R; ++r) expect(linear, row + r, panel * panel_width, P);
@@ -93,7 +91,7 @@ struct Gemm {
     const float* a = linear.x.data + row * linear.x.stride + k_begin;
     const float* b = weight.panels + panel * panel_size + k_begin * panel_width;
     if constexpr (P == 1) {
-      multiply_tile<S, R, vectors>(a, linear.x.stride, b, panel_width, k_end - k_begin, acc[0]);
+      multiply_tile<S, R, vectors>(a, linear.x.stride, b, panel_width, k_end - k_begin, ahead, acc[0]);
     } else {
       for (Index k = 0; k < k_end - k_begin; ++k) {
         PANPIPE_UNROLL
@@ -102,19 +100,31 @@ struct Gemm {
         }
       }
     }
-    PANPIPE_UNROLL
-    for (int p = 0; p < P; ++p) {
+    const bool is_plain = linear.activation == Activation::none && linear.residual == nullptr;
+    if (is_plain || k_end < weight.inputs) {
       PANPIPE_UNROLL
-      for (int r = 0; r < R; ++r) {
+      for (int p = 0; p < P; ++p) {
         PANPIPE_UNROLL
-        for (int v = 0; v < vectors; ++v) {
-          store_out(linear, row + r, (panel + p) * panel_width + v * S::width, acc[p][r][v]);
+        for (int r = 0; r < R; ++r) {
+          PANPIPE_UNROLL
+          for (int v = 0; v < vectors; ++v) {
+            store_out(linear, row + r, (panel + p) * panel_width + v * S::width, acc[p][r][v]);
+          }
         }
       }
-    }
-    if (k_end == weight.inputs) {
+    } else {
+      // By way of a place that is always in the L1 cache: `out` may not be yet, and is written once only.
+      alignas(64) float sums[R][P * panel_width];
+      PANPIPE_UNROLL
+      for (int p = 0; p < P; ++p) {
+        PANPIPE_UNROLL
+        for (int r = 0; r < R; ++r) {
+          PANPIPE_UNROLL
+          for (int v = 0; v < vectors; ++v) S::store(sums[r] + p * panel_width + v * S::width, acc[p][r][v]);
+        }
+      }
       const Index column = panel * panel_width;
-      finish_tile(linear, row, R, column, smaller(P * panel_width, weight.outputs - column));
+      finish_tile(linear, row, R, column, smaller(P * panel_width, weight.outputs - column), sums[0], P * panel_width);
     }
   }
 
@@ -146,7 +156,8 @@ struct Gemm {
     }
   }
 
-  using TileFunction = void (*)(const LinearArguments&, Index k_begin, Index k_end, Index row, Index panel);
+  using TileFunction = void (*)(const LinearArguments&, Index k_begin, Index k_end, Index row, Index panel,
+                                Ahead ahead);
 
   template <int R>
   static TileFunction tile_of(Index rows) {
@@ -169,27 +180,46 @@ struct Gemm {
     if (rows <= 3) {
       const Index at_once = rows == 1 ? 4 : 2;
       const TileFunction several = rows == 1 ? &tile<1, 4> : rows == 2 ? &tile<2, 2> : &tile<3, 2>;
-      for (; panel + at_once <= block.panel_end; panel += at_once) several(linear, 0, inputs, block.row_begin, panel);
+      for (; panel + at_once <= block.panel_end; panel += at_once) {
+        several(linear, 0, inputs, block.row_begin, panel, {nullptr, 0});
+      }
     }
     const Index tiles = ceil_div(rows, S::tile_rows), slices = larger(1, ceil_div(inputs, depth));
     if (tiles <= few_tiles) {  // weights in the order in which they lie in memory
       for (; panel < block.panel_end; ++panel) {
-        for (Index s = 0; s < slices; ++s) compute_slice(linear, block, tiles, panel, s * depth);
+        for (Index s = 0; s < slices; ++s) compute_slice(linear, block, tiles, panel, s, no_next);
       }
     } else {  // a slice of the rows stays while the panels go by
       for (Index s = 0; s < slices; ++s) {
-        for (Index p = panel; p < block.panel_end; ++p) compute_slice(linear, block, tiles, p, s * depth);
+        for (Index p = panel; p < block.panel_end; ++p) {
+          const bool is_last = p + 1 == block.panel_end && s + 1 < slices;
+          compute_slice(linear, block, tiles, p, s, is_last ? panel * slices + s + 1 : (p + 1) * slices + s);
+        }
       }
     }
   }
 
-  static void compute_slice(const LinearArguments& linear, const Block& block, Index tiles, Index panel, Index k_begin) {
+  static constexpr Index no_next = -1;
+
+  // All rows of the block by one slice of one panel. Meanwhile each tile fetches its share of the slice that comes
+  // `next`, counted over all panels. (With few tiles the processor's own guesses do better.)
+  static void compute_slice(const LinearArguments& linear, const Block& block, Index tiles, Index panel, Index slice,
+                            Index next) {
     const Index rows = block.row_end - block.row_begin, low = rows / tiles, num_high = rows % tiles;
-    const Index k_end = smaller(k_begin + depth, linear.weight->inputs);
+    const Index inputs = linear.weight->inputs, slices = larger(1, ceil_div(inputs, depth));
+    const Index k_begin = slice * depth, k_end = smaller(k_begin + depth, inputs);
+    constexpr Index lines_per_step = 4 * panel_width * sizeof(float) / 64;
+    const int lines = next == no_next ? 0 : static_cast<int>(ceil_div(lines_per_step, tiles));
+    const Index share = lines * 64 * ((k_end - k_begin) / 4);
+    const float* from = linear.weight->panels + (next / slices * inputs + next % slices * depth) * panel_width;
+    Ahead ahead{reinterpret_cast<const char*>(from), lines};
     const TileFunction high_tile = tile_of<S::tile_rows>(low + 1), low_tile = tile_of<S::tile_rows>(low);
     Index row = block.row_begin;
-    for (Index t = 0; t < num_high; ++t, row += low + 1) high_tile(linear, k_begin, k_end, row, panel);
-    for (; row < block.row_end; row += low) low_tile(linear, k_begin, k_end, row, panel);
+    for (Index t = 0; t < tiles; ++t, ahead.next += share) {
+      const bool is_high = t < num_high;
+      (is_high ? high_tile : low_tile)(linear, k_begin, k_end, row, panel, ahead);
+      row += low + is_high;
+    }
   }
 
   // -- the whole, over threads ---------------------------------------------------------------------------------------

@@ -10,6 +10,12 @@
 
 namespace panpipe {
 
+// What to ask of memory meanwhile, for later and for the L2 cache only: so many cache lines for every 4 steps of k.
+struct Ahead {
+  const char* next;
+  int lines;
+};
+
 template <class S, int R, int NV>
 PANPIPE_INLINE void multiply_step(const float* a, Index a_stride, const float* b,
                                   typename S::Vector (&acc)[R][NV]) {
@@ -26,9 +32,10 @@ PANPIPE_INLINE void multiply_step(const float* a, Index a_stride, const float* b
 
 template <class S, int R, int NV>
 PANPIPE_INLINE void multiply_tile(const float* a, Index a_stride, const float* b, Index b_stride,
-                                  Index depth, typename S::Vector (&acc)[R][NV]) {
+                                  Index depth, Ahead ahead, typename S::Vector (&acc)[R][NV]) {
   Index k = 0;
   for (; k + 4 <= depth; k += 4) {
+    for (int line = 0; line < ahead.lines; ++line, ahead.next += 64) S::prefetch_far(ahead.next);
     PANPIPE_UNROLL
     for (int step = 0; step < 4; ++step) multiply_step<S, R, NV>(a + k + step, a_stride, b + (k + step) * b_stride, acc);
   }

@@ -64,6 +64,7 @@ struct Avx2 {
     return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
   }
 
+  static void prefetch_far(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
   static void prefetch_to_write(const void* p) {
 #if defined(_MSC_VER) && !defined(__clang__)
     prefetch(p);

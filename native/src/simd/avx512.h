@@ -55,6 +55,7 @@ struct Avx512 {
   static float sum(Vector v) { return _mm512_reduce_add_ps(v); }
   static float largest(Vector v) { return _mm512_reduce_max_ps(v); }
 
+  static void prefetch_far(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
   static void prefetch_to_write(const void* p) {
 #if defined(_MSC_VER) && !defined(__clang__)
     prefetch(p);

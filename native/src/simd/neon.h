@@ -63,6 +63,7 @@ struct Neon {
   static float sum(Vector v) { return vaddvq_f32(v); }
   static float largest(Vector v) { return vmaxvq_f32(v); }
 
+  static void prefetch_far(const void* p) { prefetch(p); }
   static void prefetch_to_write(const void* p) { prefetch(p); }
   static void prefetch(const void* p) {
 #if defined(_MSC_VER) && !defined(__clang__)

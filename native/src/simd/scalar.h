@@ -93,6 +93,7 @@ struct Scalar {
     return larger_float(larger_float(v.lane[0], v.lane[1]), larger_float(v.lane[2], v.lane[3]));
   }
 
+  static void prefetch_far(const void*) {}
   static void prefetch_to_write(const void*) {}
   static void prefetch(const void*) {}
 
