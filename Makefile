@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 ORACLE ?= .venvs/oracle
 TEST_TOOLS = "pytest>=8" "hypothesis>=6.100"
+BUILD_TOOLS = "nanobind>=2.4" "cmake>=3.18" ninja
 CHECK_TOOLS = "ruff==0.17.6" "mypy==2.4.1"
 
 .DEFAULT_GOAL := help
@@ -54,6 +55,7 @@ goldens: $(ORACLE)/.installed  ## make the goldens again, from transformers 4.57
 	  HF_HUB_OFFLINE=1 $(ORACLE)/bin/python -m tests.golden.$$(basename $$script .py) || exit 1; done
 
 sanitize: $(VENV)/.tested  ## the kernels under the address, undefined-behaviour and thread sanitizers
+	$(BIN)/python -m pip install --quiet $(BUILD_TOOLS)
 	for kind in address undefined thread; do PYTHON=$(BIN)/python native/sanitize.sh $$kind || exit 1; done
 
 bench: $(VENV)/.installed  ## measure against the peers, each in an environment of its own; writes docs/benchmarks.md
