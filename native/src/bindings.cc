@@ -327,6 +327,28 @@ class Engine {
   }
 };
 
+// -- out to Python ------------------------------------------------------------------------------------------------------
+
+// Each row as a list of Python floats. Lists of floats alone are in no cycle, so the garbage collector is spared the
+// millions of references in them: it would otherwise walk them again and again while they are made.
+nb::object to_lists(nb::handle x) {
+  const Matrix matrix = matrix_of(x, "x");
+  nb::object rows = nb::steal(PyList_New(matrix.rows));
+  if (!rows) nb::raise_python_error();
+  for (Index i = 0; i < matrix.rows; ++i) {
+    PyObject* row = PyList_New(matrix.columns);
+    if (!row) nb::raise_python_error();
+    PyList_SET_ITEM(rows.ptr(), i, row);
+    for (Index j = 0; j < matrix.columns; ++j) {
+      PyObject* value = PyFloat_FromDouble(matrix.data[i * matrix.stride + j]);
+      if (!value) nb::raise_python_error();
+      PyList_SET_ITEM(row, j, value);
+    }
+    PyObject_GC_UnTrack(row);
+  }
+  return rows;
+}
+
 // -- the machine's limits ----------------------------------------------------------------------------------------------
 
 // `work` on every thread again and again for that long; the sum of what it returns, per second.
@@ -422,6 +444,7 @@ NB_MODULE(_native, m) {
       .def("normalize", &Engine::normalize, "x"_a)
       .def("pool", &Engine::pool, "x"_a, "offsets"_a, "pooling"_a);
 
+  m.def("to_lists", &to_lists, "x"_a);
   m.def("available_isas", [] {
     std::vector<std::string> names;
     for (const Kernels* kernels : available_kernels()) names.emplace_back(kernels->name);

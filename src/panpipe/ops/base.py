@@ -49,6 +49,11 @@ class Ops:
         """An array of this engine as NumPy."""
         return np.asarray(array)
 
+    def lists(self, array: npt.NDArray[Any]) -> list[list[float]]:
+        """A NumPy matrix [rows, columns] as lists of Python floats, which for a model's output are millions."""
+        values: list[list[float]] = array.tolist()
+        return values
+
     # -- weights, made ready once at load ----------------------------------------------------------------------------
 
     def linear_weights(self, weight: npt.NDArray[Any], bias: npt.NDArray[Any] | None = None) -> Any:

@@ -66,6 +66,9 @@ class NativeOps(Ops):
     def array(self, values: npt.NDArray[Any]) -> Array:
         return np.ascontiguousarray(values, np.float32)
 
+    def lists(self, array: npt.NDArray[Any]) -> list[list[float]]:
+        return _native.to_lists(array)
+
     def linear_weights(self, weight: npt.NDArray[Any], bias: npt.NDArray[Any] | None = None) -> _native.LinearWeight:
         if weight.dtype not in (np.float32, np.float16) or not weight.flags.aligned:
             weight = weight.astype(np.float32)

@@ -88,7 +88,9 @@ class FeatureExtractionPipeline(Pipeline):
             vectors = vectors[:, 0]  # transformers gives a model's first output: the start logits
         if return_tensors == "pt":
             return _as_torch(vectors[None].copy())
-        return vectors[None].copy() if return_tensors else vectors[None].tolist()
+        if return_tensors:
+            return vectors[None].copy()
+        return [self.model.ops.lists(vectors)] if vectors.ndim == 2 else [vectors.tolist()]
 
     def listed(self, answer: Any) -> Any:
         """One answer, as in a list."""
