@@ -56,6 +56,8 @@ def _machine(results: Results) -> str:
     if rates:
         fma, memory = (median([each[kind] for each in rates]) / 1e9 for kind in ("fma", "memory"))
         limits = f" Measured in the rounds: FMA peak {fma:.0f} GFLOP/s, memory {memory:.1f} GB/s."
+    if results.get("others") is not None:
+        limits += f" Processes other than the benchmark's took {results['others']:.1%} of the machine's time."
     return (
         f"{results['date']} · {machine['processor']}, {machine['cpus']} CPUs, {machine['memory']}, "
         f"{machine['system']}, Python {machine['python']} · f32, {results['threads']} threads, "
@@ -127,13 +129,13 @@ def _tried(results: Results, texts: list[str]) -> str:
     rows = []
     for name in texts:
         for peer, found in _peer_rows(results, name):
-            if len(found["tried"]) > 1:
+            if found["tried"]:
                 best = min(found["tried"].values())
                 cells = [f"{found['tried'][s] / best:.2f}" if s in found["tried"] else "" for s in sizes]
                 rows.append([f"{name}: {PEERS[peer].label}", *cells])
     if not rows:
         return ""
-    title = "Batch sizes tried on every fourth sentence, time over that of the best, which is the one timed:"
+    title = "Batch sizes tried, the time of each over that of the best, which is the one in the tables:"
     return f"{title}\n\n{markdown_table(['', *sizes], rows)}"
 
 

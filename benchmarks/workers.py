@@ -16,7 +16,7 @@ from benchmarks.environments import python_of
 
 __all__ = ["PEERS", "PeerFailed", "PeerSpec", "Worker", "child_environment", "load_all", "peers_of", "settle"]
 
-BATCH_SIZES = ("1", "4", "8", "16", "32")
+BATCH_SIZES = ("4", "8", "16", "32")
 
 
 class PeerFailed(RuntimeError):
@@ -32,6 +32,11 @@ class PeerSpec:
     environment: str
     batch_sizes: tuple[str, ...]
     """The variants that are tried on sentences; the best is timed. Forward passes have one variant, ''."""
+
+    @property
+    def sorts(self) -> bool:
+        """Whether it sorts by length: then a batch of a sample is padded more than one of all."""
+        return self.name != "transformers"
 
     @property
     def module(self) -> str:
@@ -55,7 +60,7 @@ PEERS = {
     spec.name: spec
     for spec in (
         PeerSpec("transformers", "transformers 4.57.6 (PyTorch, eager)", "oracle", ("1", "8", "32")),
-        PeerSpec("sentence-transformers", "sentence-transformers `encode`", "oracle", BATCH_SIZES[2:]),
+        PeerSpec("sentence-transformers", "sentence-transformers `encode`", "oracle", BATCH_SIZES[1:]),
         PeerSpec("ctranslate2", "CTranslate2", "ctranslate2", BATCH_SIZES),
         PeerSpec("onnxruntime", "ONNX Runtime, fused graph", "onnxruntime", BATCH_SIZES),
         PeerSpec("openvino", "OpenVINO", "openvino", BATCH_SIZES),

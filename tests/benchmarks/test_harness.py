@@ -43,6 +43,7 @@ def results() -> dict[str, Any]:
         "machine": machine,
         "threads": 2,
         "repeats": 3,
+        "others": 0.0125,
         "versions": {"torch": "2.13.0"},
         "sentences": {"count": 4, "mean": 3.0, "median": 3.0, "most": 5, "lengths": [1, 3, 3, 5]},
         "cases": {"bert-base-8x128": case},
@@ -119,6 +120,7 @@ def test_the_report_shows_the_timed_peers_and_names_the_wrong_ones(results: dict
     text = render(results)
     assert "| panpipe | 250 | ± 6.0 % | 4.40 × | 400 | 100 % | 89 % | 1e-06 |" in text
     assert "Not timed: OpenVINO, whose answers differ by 5.0e-01." in text
+    assert "took 1.2% of the machine's time" in text
     assert "### Sentences" not in text
 
 
