@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.models.tiny import CONFIGS, HEADS, made, rectangle
 
 import panpipe.models as models
 from panpipe.batch import Batch
 from panpipe.blocks.encoder import Trace
 from panpipe.errors import InputError, ShapeError, TooLong
 from panpipe.models import Model
+from tests.models.tiny import CONFIGS, HEADS, made, rectangle
 
 TOLERANCE = 1e-4
 """Of sums in another order: kernels may take other paths for other numbers of rows."""
