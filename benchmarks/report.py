@@ -61,8 +61,7 @@ def _machine(results: Results) -> str:
     return (
         f"{results['date']} · {machine['processor']}, {machine['cpus']} CPUs, {machine['memory']}, "
         f"{machine['system']}, Python {machine['python']} · f32, {results['threads']} threads, "
-        f"{results['repeats']} rounds.{limits}\n\n"
-        f"{listed}.\n"
+        f"{results['repeats']} rounds.{limits}\n" + (f"\n{listed}.\n" if listed else "")
     )
 
 
