@@ -149,7 +149,10 @@ class Attention {
                                              scores + j, stride, false);
       }
     }
-    for (int r = 0; r < rows; ++r) soften(i0 + r, j0, count, scores + r * stride, j0 == 0);
+    // In two rounds: what is done to one row is one long chain, and rows done together hide each other's waits.
+    float tops[tile_rows];
+    for (int r = 0; r < rows; ++r) tops[r] = prepare(i0 + r, j0, count, scores + r * stride);
+    for (int r = 0; r < rows; ++r) soften(i0 + r, j0, count, tops[r], scores + r * stride);
     gather(i0, rows, j0, count, stride);
   }
 
@@ -268,35 +271,46 @@ class Attention {
 
   // -- the running softmax -------------------------------------------------------------------------------------------
 
-  // Turns the scores of query i with `count` keys from j0 on into powers e^(score - largest so far).
-  void soften(Index i, Index j0, Index count, float* row, bool is_first) {
-    const Index stride = round_up(count, width);
-    const Index at = place(i);
-    const Index seen = smaller(larger(visible(at) - j0, 0), count);
-    const Index used = round_up(seen, width);
-    float top = lowest;
-    if (seen > 0) {
-      if (a.relative_bias) add_bias(row, j0 - at, seen);
-      top = scale_and_find_largest(row, seen, a.relative_bias ? 1.0f : a.scale);
-    }
-    top = larger_float(largest[i], top);
-    if (top == lowest) {  // nothing seen, here or before
-      for (Index j = 0; j < stride; j += width) S::store(row + j, S::zero());
-      return;
-    }
+  // How many of `count` keys from j0 on query i sees.
+  Index seen_of(Index i, Index j0, Index count) const {
+    return smaller(larger(visible(place(i)) - j0, 0), count);
+  }
+
+  // Scales the scores of query i with those keys and adds the bias; their largest.
+  float prepare(Index i, Index j0, Index count, float* row) const {
+    const Index seen = seen_of(i, j0, count);
+    if (seen == 0) return lowest;
+    if (a.relative_bias) add_bias(row, j0 - place(i), seen);
+    return scale_and_find_largest(row, seen, a.relative_bias ? 1.0f : a.scale);
+  }
+
+  // Turns them into powers e^(score - largest so far), and those past the last seen into zeros.
+  void soften(Index i, Index j0, Index count, float top_here, float* row) {
+    const Index stride = round_up(count, width), used = round_up(seen_of(i, j0, count), width);
+    const float top = larger_float(largest[i], top_here);
+    const bool is_blind = top == lowest;  // nothing seen, here or before
     V sum = S::zero();
-    for (Index j = 0; j < used; j += width) {
+    for (Index j = 0; j < used && !is_blind; j += width) {
       const V power = Activations<S>::exp(S::sub(S::load(row + j), S::set(top)));
       sum = S::add(sum, power);
       S::store(row + j, power);
     }
-    for (Index j = used; j < stride; j += width) S::store(row + j, S::zero());
-    const float before = is_first ? 0.0f : expf(largest[i] - top);
-    sums[i] = sums[i] * before + S::sum(sum);
+    for (Index j = is_blind ? 0 : used; j < stride; j += width) S::store(row + j, S::zero());
+    if (is_blind) return;
+    const float total = S::sum(sum);
+    if (j0 == 0) {
+      sums[i] = total;
+    } else {
+      const float before = expf(largest[i] - top);
+      sums[i] = sums[i] * before + total;
+      if (before != 1.0f) scale_gathered(i, before);
+    }
     largest[i] = top;
-    if (is_first || before == 1.0f) return;
-    float* sofar = gathered + i * padded;
-    for (Index c = 0; c < padded; c += width) S::store(sofar + c, S::mul(S::load(sofar + c), S::set(before)));
+  }
+
+  void scale_gathered(Index i, float factor) {
+    float* row = gathered + i * padded;
+    for (Index c = 0; c < padded; c += width) S::store(row + c, S::mul(S::load(row + c), S::set(factor)));
   }
 
   // row *= scale; lanes past `seen` become -infinity.
