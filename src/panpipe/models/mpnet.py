@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ..blocks.encoder import EncoderOptions
-from ..weights.name_map import either, join, tied
+from ..weights.name_map import join
 from .bert import EMBEDDING_ROWS
-from .family import EncoderFamily, Head
-from .roberta import RobertaConfig, roberta_options
+from .family import EncoderFamily
+from .roberta import ROBERTA_HEADS, RobertaConfig, roberta_options
 
 __all__ = ["MPNetConfig"]
 
@@ -50,20 +50,6 @@ FAMILY = EncoderFamily(
         "layers.{i}.feed_forward.down": "encoder.layer.{i}.output.dense",
         "layers.{i}.feed_forward.norm": "encoder.layer.{i}.output.LayerNorm",
     },
-    heads={
-        "base": Head({"pooler": "pooler.dense"}),
-        "masked-lm": Head(
-            {
-                "head.dense": "lm_head.dense",
-                "head.norm": "lm_head.layer_norm",
-                "head.decoder.weight": tied("embeddings.tokens.weight", untied="lm_head.decoder.weight"),
-                "head.decoder.bias": either("lm_head.bias", "lm_head.decoder.bias"),
-            },
-            activation="gelu",
-        ),
-        "sequence-classification": Head({"head.dense": "classifier.dense", "head.output": "classifier.out_proj"}),
-        "token-classification": Head({"head.output": "classifier"}),
-        "question-answering": Head({"head.output": "qa_outputs"}),
-    },
+    heads=ROBERTA_HEADS,
     junk=("*embeddings.position_ids",),
 )

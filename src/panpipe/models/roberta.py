@@ -12,7 +12,7 @@ from ..weights.name_map import either, tied
 from .bert import BERT_LAYER_ROWS, EMBEDDING_ROWS, BertConfig, bert_options
 from .family import EncoderFamily, Head
 
-__all__ = ["CamembertConfig", "RobertaConfig", "XLMRobertaConfig"]
+__all__ = ["ROBERTA_HEADS", "CamembertConfig", "RobertaConfig", "XLMRobertaConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,22 @@ def roberta_options(config: RobertaConfig) -> EncoderOptions:
     return replace(bert_options(config), first_position=padding + 1, padding_id=padding)
 
 
+ROBERTA_HEADS = {
+    "base": Head({"pooler": "pooler.dense"}),
+    "masked-lm": Head(
+        {
+            "head.dense": "lm_head.dense",
+            "head.norm": "lm_head.layer_norm",
+            "head.decoder.weight": tied("embeddings.tokens.weight", untied="lm_head.decoder.weight"),
+            "head.decoder.bias": either("lm_head.bias", "lm_head.decoder.bias"),
+        },
+        activation="gelu",
+    ),
+    "sequence-classification": Head({"head.dense": "classifier.dense", "head.output": "classifier.out_proj"}),
+    "token-classification": Head({"head.output": "classifier"}),
+    "question-answering": Head({"head.output": "qa_outputs"}),
+}
+
 FAMILY = EncoderFamily(
     model_types=("roberta", "xlm-roberta", "camembert"),
     class_prefixes=("Roberta", "XLMRoberta", "Camembert"),
@@ -58,20 +74,6 @@ FAMILY = EncoderFamily(
     options=roberta_options,
     prefix="roberta.",
     rows={**EMBEDDING_ROWS, **BERT_LAYER_ROWS},
-    heads={
-        "base": Head({"pooler": "pooler.dense"}),
-        "masked-lm": Head(
-            {
-                "head.dense": "lm_head.dense",
-                "head.norm": "lm_head.layer_norm",
-                "head.decoder.weight": tied("embeddings.tokens.weight", untied="lm_head.decoder.weight"),
-                "head.decoder.bias": either("lm_head.bias", "lm_head.decoder.bias"),
-            },
-            activation="gelu",
-        ),
-        "sequence-classification": Head({"head.dense": "classifier.dense", "head.output": "classifier.out_proj"}),
-        "token-classification": Head({"head.output": "classifier"}),
-        "question-answering": Head({"head.output": "qa_outputs"}),
-    },
+    heads=ROBERTA_HEADS,
     junk=("*embeddings.position_ids",),
 )
