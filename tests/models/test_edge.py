@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -163,3 +164,12 @@ def test_what_is_saved_can_be_read_by_others_as_other_files_can(tmp_path: Path) 
     made("bert", "base").save_pretrained(tmp_path)
     modes = {path.name: path.stat().st_mode for path in tmp_path.iterdir()}
     assert modes["model.safetensors"] == modes["config.json"]
+
+
+def test_a_config_from_before_model_types_is_known_by_the_name(tmp_path: Path) -> None:
+    folder = tmp_path / "tiny-distilbert-한글"
+    made("distilbert", "base").save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    del config["model_type"]
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert type(models.load_model(folder)).__name__ == "DistilBertModel"

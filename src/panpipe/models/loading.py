@@ -56,7 +56,7 @@ def read_config(files: Files, **changes: Any) -> Config:
     values = read_json(path)
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds a JSON {type(values).__name__}; it must be an object.")
-    model_type = values.get("model_type")
+    model_type = values.get("model_type") or _type_in_name(files.name)
     if model_type is None:
         raise UnknownFamily(
             f'{path} has no "model_type". Add it, for instance "model_type": "bert"; panpipe has {_families()}.'
@@ -69,6 +69,12 @@ def read_config(files: Files, **changes: Any) -> Config:
         )
     config_class = family.configs[family.model_types.index(model_type)]
     return config_class.from_dict(values, str(path), **changes)
+
+
+def _type_in_name(name: str) -> str | None:
+    """The longest model_type that the checkpoint's name holds: configs from before 2020 have none of their own."""
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2].lower()
+    return max((model_type for model_type in FAMILIES if model_type in last), key=len, default=None)
 
 
 def family_of(config: Config) -> EncoderFamily:
