@@ -192,8 +192,9 @@ struct Gemm {
     } else {  // a slice of the rows stays while the panels go by
       for (Index s = 0; s < slices; ++s) {
         for (Index p = panel; p < block.panel_end; ++p) {
-          const bool is_last = p + 1 == block.panel_end && s + 1 < slices;
-          compute_slice(linear, block, tiles, p, s, is_last ? panel * slices + s + 1 : (p + 1) * slices + s);
+          // After the last panel the first one's next slice, or its first, for the next block of rows.
+          const Index next = p + 1 < block.panel_end ? (p + 1) * slices + s : panel * slices + (s + 1) % slices;
+          compute_slice(linear, block, tiles, p, s, next);
         }
       }
     }
@@ -230,20 +231,20 @@ struct Gemm {
     const Index row_parts = ceil_div(rows, block_tiles * S::tile_rows);
     const Index panel_parts = num_panel_parts(rows, row_parts, linear.weight->inputs, panels);
     parallel_for(static_cast<int>(row_parts * panel_parts), [&](int part) {
-      const Index i = part / panel_parts, j = part % panel_parts;
+      const Index i = part % row_parts, j = part / row_parts;  // a thread stays with its panels: L3 keeps them
       compute(linear, {part_begin(rows, row_parts, i), part_begin(rows, row_parts, i + 1),
                        part_begin(panels, panel_parts, j), part_begin(panels, panel_parts, j + 1)});
     });
   }
 
   // A part is worth some ten microseconds of computing or of reading memory, so that handing it to another thread pays,
-  // and at least eight panels where there are many rows, so that these are read from far away less often.
+  // and at least four panels where there are many rows, so that these are read from far away less often.
   static Index num_panel_parts(Index rows, Index row_parts, Index inputs, Index panels) {
     constexpr Index operations_per_part = 2000000, bytes_per_part = 250000;
     const Index operations = 2 * rows / row_parts * inputs * panels * panel_width;
     const Index bytes = inputs * panels * panel_width * static_cast<Index>(sizeof(float));
     const Index wanted = larger(operations / operations_per_part, row_parts == 1 ? bytes / bytes_per_part : 0);
-    const Index most = rows > few_tiles * S::tile_rows ? ceil_div(panels, 8) : panels;
+    const Index most = rows > few_tiles * S::tile_rows ? ceil_div(panels, 4) : panels;
     return smaller(most, larger(1, wanted));
   }
 
