@@ -41,6 +41,7 @@ check: $(VENV)/.tested  ## formatting, lint and types
 
 oracle: $(ORACLE)/.installed  ## compare live with transformers 4.57.6 (installs it and PyTorch, in an environment of its own)
 	HF_HUB_OFFLINE=1 $(ORACLE)/bin/python -m pytest -m oracle
+	$(ORACLE)/bin/python -m pytest tests/laws/test_ops.py -k torch
 
 $(ORACLE)/.installed: $(VENV)/.installed
 	$(PYTHON) -m venv $(ORACLE)

@@ -33,10 +33,11 @@ def get_ops(name: str | None = None) -> Ops:
 @cache
 def _default() -> Ops:
     try:
-        return _engine("native")
-    except EngineError as error:
+        importlib.import_module(".native", __name__)
+    except EngineError as error:  # the kernels were not built
         _log.warning("%s Running on NumPy, which is several times slower.", error)
         return _engine("reference")
+    return _engine("native")
 
 
 @cache
