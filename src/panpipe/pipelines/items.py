@@ -17,7 +17,7 @@ Array = npt.NDArray[Any]
 
 _NOTHING: Array = np.zeros(0, np.float32)
 
-TOKENS_PER_FORWARD = 2048  # enough rows to keep the kernels busy, few enough that their buffers stay in cache
+TOKENS_PER_FORWARD = 1536  # enough rows to keep the kernels busy, few enough that their buffers stay in cache
 
 
 @dataclass(eq=False, slots=True)
