@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 ROOT = Path(__file__).resolve().parents[1]
-WORK = ROOT / "benchmarks" / "work"
+WORK = ROOT / "benchmarks" / "made"
 SENTENCES = ROOT / "benchmarks" / "sentences.txt"
 
 
@@ -51,7 +51,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A model and what was exported from it. Every folder lies in `benchmarks/work/models`."""
+    """A model and what was exported from it. Every folder lies in `benchmarks/made/models`."""
 
     name: str
     task: str

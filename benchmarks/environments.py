@@ -1,4 +1,4 @@
-"""The peers' environments, made by pip under `benchmarks/work/`, and panpipe's own, made from this checkout.
+"""The peers' environments, made by pip under `benchmarks/made/`, and panpipe's own, made from this checkout.
 
 pip reads its usual settings: where PyPI's torch is a build for GPUs (gigabytes), name that of CPU builds first,
 `PIP_INDEX_URL=https://download.pytorch.org/whl/cpu PIP_EXTRA_INDEX_URL=https://pypi.org/simple`.
