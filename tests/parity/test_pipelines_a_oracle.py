@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from panpipe import pipeline
+from tests.alike import alike
 
 torch = pytest.importorskip("torch", reason="the oracle's environment has it")
 transformers = pytest.importorskip("transformers", reason="the oracle's environment has it")
@@ -114,13 +115,3 @@ def test_the_same_is_refused() -> None:
         with pytest.raises((ValueError, TypeError)):
             ours(inputs, **options)
         assert expected.value is not None
-
-
-def alike(ours: Any, theirs: Any) -> bool:
-    if isinstance(theirs, float):
-        return isinstance(ours, float) and abs(ours - theirs) <= 1e-4 * max(1.0, abs(theirs))
-    if isinstance(theirs, dict):
-        return list(ours) == list(theirs) and all(alike(ours[key], theirs[key]) for key in theirs)
-    if isinstance(theirs, list):
-        return isinstance(ours, list) and len(ours) == len(theirs) and all(map(alike, ours, theirs))
-    return bool(ours == theirs)

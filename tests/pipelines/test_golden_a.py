@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from panpipe import AutoTokenizer, pipeline
+from tests.alike import alike
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ANSWERS = [
@@ -46,13 +47,3 @@ def classifier(folder: Path) -> Any:
     from panpipe import AutoModelForSequenceClassification
 
     return AutoModelForSequenceClassification.from_pretrained(folder)
-
-
-def alike(ours: Any, theirs: Any) -> bool:
-    if isinstance(theirs, float):
-        return isinstance(ours, float) and abs(ours - theirs) <= 1e-4 * max(1.0, abs(theirs))
-    if isinstance(theirs, dict):
-        return list(ours) == list(theirs) and all(alike(ours[key], theirs[key]) for key in theirs)
-    if isinstance(theirs, list):
-        return isinstance(ours, list) and len(ours) == len(theirs) and all(map(alike, ours, theirs))
-    return bool(ours == theirs)

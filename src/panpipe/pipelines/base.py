@@ -39,6 +39,7 @@ from .inputs import (
     SizedAnswers,
     is_in_memory,
     read_windows,
+    shown,
     source_of,
 )
 from .items import Array, Item, Outputs, groups, to_batch
@@ -130,7 +131,7 @@ class Pipeline:
         """One input in the form that `encode` takes; here: a text.   Raises InputError.   parameters: preprocess's."""
         if isinstance(value, str):
             return value
-        raise InputError(f"{self.task} takes {self.expects} as its input, not {_shown(value)}.")
+        raise InputError(f"{self.task} takes {self.expects} as its input, not {shown(value)}.")
 
     def encode(self, inputs: list[Any], *_: Any, **parameters: Any) -> list[Encoded]:
         """The items of each input (a window of them, each as `check` made it), or the error in its place.
@@ -343,12 +344,12 @@ class Pipeline:
         model, tokenizer = self.model, self.tokenizer
         if not (hasattr(model, "config") and hasattr(model, "head")):
             raise InvalidArgument(
-                f"model={_shown(model)} is not a panpipe model: give its name to pipeline({self.task!r}, model=…), or "
+                f"model={shown(model)} is not a panpipe model: give its name to pipeline({self.task!r}, model=…), or "
                 "load it with panpipe's AutoModel… classes."
             )
         if not hasattr(tokenizer, "encode_batch"):
             raise InvalidArgument(
-                f"tokenizer={_shown(tokenizer)} is not a panpipe tokenizer: give its name to pipeline({self.task!r}, "
+                f"tokenizer={shown(tokenizer)} is not a panpipe tokenizer: give its name to pipeline({self.task!r}, "
                 "tokenizer=…), or load it with panpipe's AutoTokenizer."
             )
         if self.head is not None and model.head != self.head:
@@ -414,8 +415,3 @@ def _not_empty(encoded: list[list[Any] | PanpipeError]) -> list[list[Any] | Panp
         InputError("the text has no tokens: there is nothing to run.") if isinstance(e, list) and not len(e[0]) else e
         for e in encoded
     ]
-
-
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return f"{shown if len(shown) <= 60 else shown[:59] + '…'} ({type(value).__name__})"

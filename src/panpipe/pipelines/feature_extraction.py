@@ -14,6 +14,7 @@ from ..ops.base import POOLINGS, Ops
 from .arguments import tokenizer_arguments
 from .base import Parameters, Pipeline
 from .items import Array, Item, Outputs
+from .parameters import given
 
 __all__ = ["FeatureExtractionPipeline"]
 
@@ -51,10 +52,8 @@ class FeatureExtractionPipeline(Pipeline):
             raise InvalidArgument(f'return_tensors={return_tensors!r}: give True or "np", or "pt" for PyTorch.')
         if pooling is not None:
             self._check_pooling(pooling)
-        pooled = {"pooling": pooling, "normalize": normalize}
-        pooled = {name: value for name, value in pooled.items() if value is not None}
-        post = pooled if return_tensors is None else {"return_tensors": return_tensors, **pooled}
-        return tokenizer_arguments(tokenizing, self), pooled, post
+        pooled = given({"pooling": pooling, "normalize": normalize})
+        return tokenizer_arguments(tokenizing, self), pooled, given({"return_tensors": return_tensors, **pooled})
 
     def _parameters(self, given: Mapping[str, Any]) -> Parameters:
         parameters = super()._parameters(given)

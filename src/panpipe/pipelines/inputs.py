@@ -8,7 +8,16 @@ from typing import Any
 
 from ..errors import InputError
 
-__all__ = ["Answers", "KeyDataset", "KeyPairDataset", "SizedAnswers", "is_in_memory", "read_windows", "source_of"]
+__all__ = [
+    "Answers",
+    "KeyDataset",
+    "KeyPairDataset",
+    "SizedAnswers",
+    "is_in_memory",
+    "read_windows",
+    "shown",
+    "source_of",
+]
 
 SLOW_SECONDS = 0.02
 FIRST_WINDOW = 1
@@ -88,14 +97,14 @@ def source_of(inputs: Any, expected: str) -> Iterable[Any]:
     A dataset that has only `__len__` and `__getitem__` (PyTorch's) is read by index.
     """
     if isinstance(inputs, Mapping) or inputs is None or isinstance(inputs, (bytes, bytearray)):
-        raise InputError(f"the input is {_shown(inputs)}; expected {expected}.")
+        raise InputError(f"the input is {shown(inputs)}; expected {expected}.")
     if getattr(inputs, "ndim", 1) != 1:  # a DataFrame would give the names of its columns
         raise InputError(f"the input is a {type(inputs).__name__} of {inputs.ndim} dimensions; give one column of it.")
     if hasattr(type(inputs), "__iter__"):
         return inputs  # type: ignore[no-any-return]
     if hasattr(type(inputs), "__getitem__") and _length(inputs) is not None:
         return _Indexed(inputs)
-    raise InputError(f"the input is {_shown(inputs)}; expected {expected}, or a list or stream of these.")
+    raise InputError(f"the input is {shown(inputs)}; expected {expected}, or a list or stream of these.")
 
 
 def read_windows(
@@ -162,6 +171,7 @@ def _length(value: Any) -> int | None:
         return None
 
 
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return f"{shown if len(shown) <= 60 else shown[:59] + '…'} ({type(value).__name__})"
+def shown(value: Any) -> str:
+    """A value and its type, in an error's words."""
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:59] + '…'} ({type(value).__name__})"

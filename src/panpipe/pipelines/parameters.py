@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ __all__ = [
     "Options",
     "Parameters",
     "check_names",
+    "given",
     "known_names",
     "named_parameters",
 ]
@@ -91,3 +92,8 @@ def known_names(cls: type[Pipeline]) -> frozenset[str] | None:
     if is_open and vars(writer).get("open_names") is None:
         return None
     return frozenset((*named_parameters(cls), *(cls.open_names if is_open else ()), *LENGTH_ARGUMENTS, *OPTIONS))
+
+
+def given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that the caller gave: a None is one that was left out."""
+    return {name: value for name, value in parameters.items() if value is not None}

@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import InputError, InvalidArgument, MissingKey, did_you_mean
 from .base import Encoded, Parameters, Pipeline
 from .items import Item, Outputs
+from .parameters import given
 from .spans import (
     Answer,
     Spans,
@@ -129,7 +130,7 @@ class QuestionAnsweringPipeline(Pipeline):
             "score_mode": score_mode,
             "min_score": min_score,
         }
-        return _given(lengths), {}, _given({**counts, **answering})
+        return given(lengths), {}, given({**counts, **answering})
 
     def check_parameters(self, parameters: Parameters) -> None:
         """Raises InvalidArgument for the ways to lose text that other tasks have: here all of it is read.
@@ -404,7 +405,3 @@ def _check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
         near = did_you_mean(value, named) if isinstance(value, str) else ""
         listed = ", ".join(repr(choice) for choice in choices if choice is not None)
         raise InvalidArgument(f"{name}={value!r} is not a choice.{near} Choices: {listed}.")
-
-
-def _given(parameters: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if value is not None}

@@ -17,6 +17,7 @@ from .base import Encoded, Pipeline
 from .entities import AggregationStrategy, drop_overlaps, group, label_tokens, label_words, strategy_name
 from .items import Array, Item, Outputs
 from .lengths import too_long
+from .parameters import given
 from .tags import Tags, read_tags
 from .text_classification import softmax
 from .tokenized import TokenizedText
@@ -121,7 +122,7 @@ class TokenClassificationPipeline(Pipeline):
             "exact_text": exact_text,
             "trim_particles": trim_particles,
         }
-        return _given(preprocess), {}, _given(postprocess)
+        return given(preprocess), {}, given(postprocess)
 
     def _check_stride(self, stride: Any, strategy: str | None) -> None:
         if isinstance(stride, bool) or not isinstance(stride, (int, np.integer)) or stride < 0:
@@ -388,10 +389,6 @@ def _deprecated_strategy(grouped_entities: bool | None, ignore_subwords: bool | 
                 f'`{name}` is deprecated: write aggregation_strategy="{strategy}" instead.', UserWarning, stacklevel=5
             )
     return strategy
-
-
-def _given(parameters: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if value is not None}
 
 
 def _is_words(inputs: Any) -> bool:
