@@ -43,10 +43,8 @@ def test_a_batch_answers_as_its_sequences_one_by_one(name: str, head: str) -> No
         np.testing.assert_allclose(answer, alone.reshape(answer.shape), atol=TOLERANCE)
 
 
-@pytest.mark.parametrize(("name", "head"), EACH)
+@pytest.mark.parametrize(("name", "head"), [each for each in EACH if each[1] != "sequence-classification"])
 def test_asking_for_rows_changes_nothing_but_the_rows(name: str, head: str) -> None:
-    if head == "sequence-classification":
-        return  # its rows are the sequences
     model = made(name, head)
     batch = Batch.of(sequences(model))
     rows = np.array([0, 3, 4, 30, 31, 33, 58], np.int32)

@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch", reason="the oracle's environment has it")
 transformers = pytest.importorskip("transformers", reason="the oracle's environment has it")
 
 import panpipe.models as ours  # noqa: E402
+from panpipe.batch import Batch  # noqa: E402
 
 pytestmark = pytest.mark.oracle
 
@@ -112,3 +113,28 @@ def test_buckets_equal_mpnet(span: tuple[int, int]) -> None:
         torch.arange(-distance, distance + 1), num_buckets=buckets, max_distance=distance
     )
     assert bucket_of_distance(buckets, distance, True).tolist() == theirs.tolist()
+
+
+@pytest.mark.parametrize("name", ["bert", "distilbert", "electra", "mpnet"])
+def test_gradients_equal_transformers(name: str, tmp_path: Path) -> None:
+    theirs = oracle_model(name, "token-classification", seed=7)
+    theirs.save_pretrained(tmp_path)
+    mine = ours.load_model(tmp_path, engine="torch")
+    qkv = mine.weights.layers[0].attention.qkv.weight.requires_grad_(True)
+    table = mine.weights.embeddings.tokens.requires_grad_(True)
+    given = tensors(name, seed=8)
+    kept = given["attention_mask"].bool()
+    ids, lengths = given["input_ids"][kept].numpy(), given["attention_mask"].sum(1).numpy()
+    types = given["token_type_ids"][kept].numpy().astype(np.int32) if "token_type_ids" in given else None
+    batch = Batch(ids.astype(np.int32), lengths.astype(np.int32), types)
+    weighing = torch.randn(len(ids), 3, generator=torch.Generator().manual_seed(1))
+    (mine.run(batch) * weighing).sum().backward()
+    (theirs(**given).logits[kept] * weighing).sum().backward()
+    gradients = {key: p.grad for key, p in theirs.named_parameters() if p.grad is not None}
+    first = [
+        g for key, g in gradients.items() if ".layer.0." in key and key.endswith("weight") and g.shape == (24, 24)
+    ][:3]
+    words = next(g for key, g in gradients.items() if key.endswith("word_embeddings.weight"))
+    scale = float(torch.cat(first).abs().max())
+    torch.testing.assert_close(qkv.grad, torch.cat(first), atol=1e-4 * scale, rtol=1e-4)
+    torch.testing.assert_close(table.grad, words, atol=1e-4 * float(words.abs().max()), rtol=1e-4)

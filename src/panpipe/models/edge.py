@@ -179,7 +179,7 @@ def call_with_rectangles(
     if trace is not None and options.get("output_hidden_states"):
         named["hidden_states"] = tuple(spread(x) for x in trace.hidden_states)
     if trace is not None and options.get("output_attentions"):
-        places = [columns for _, columns in _columns(batch, rows)]
+        places = np.split(rows, batch.offsets[1:-1])
         named["attentions"] = tuple(
             outward(_spread_attention([model.ops.numpy(a) for a in layer], places, tokens))
             for layer in trace.attentions
@@ -248,11 +248,6 @@ def _spread(values: npt.NDArray[Any], batch: Batch, rows: npt.NDArray[np.int64],
     out = np.zeros((len(batch) * tokens, values.shape[1]), values.dtype)
     out[rows] = values
     return out.reshape(len(batch), tokens, values.shape[1])
-
-
-def _columns(batch: Batch, rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    for sequence, (begin, end) in enumerate(zip(batch.offsets[:-1], batch.offsets[1:], strict=True)):
-        yield sequence, rows[begin:end]
 
 
 def _spread_attention(

@@ -10,7 +10,7 @@ from ..batch import Batch
 from ..blocks import heads as blocks
 from ..blocks.encoder import EncoderOptions, Trace, encode, encoder_slots
 from ..ops.base import Array, Ints, Ops
-from ..weights.name_map import Either, Join, Rows, Source, Tied, locate
+from ..weights.name_map import Rows, Source, Tied, locate, names_of
 from ..weights.slots import Slot, Tree
 from .config import Config
 
@@ -103,23 +103,14 @@ class EncoderFamily:
 
     def known_names(self, config: Config) -> set[str]:
         """Every name that a checkpoint of this family may use, whatever its head: those may be left unread."""
-        names = set()
-        for head in self.heads:
-            for slot, kind in self.slots(config, head).items():
-                for part in kind.shapes():
+        known: set[str] = set()
+        for head, kind in self.heads.items():
+            for slot, kept in self.slots(config, head).items():
+                for part in kept.shapes():
                     source, prefix = self.source(config, head, slot, part)
-                    for name in (
-                        (source,)
-                        if isinstance(source, str)
-                        else source.names
-                        if isinstance(source, (Join, Either))
-                        else ()
-                    ):
-                        names |= {name, prefix + name}
-        for row in self.heads.get("masked-lm", Head()).rows.values():
-            names |= {row.untied} if isinstance(row, Tied) else set()
-            names |= set(row.names) if isinstance(row, Either) else set()
-        return names
+                    known.update(name for own in names_of(source) for name in (own, prefix + own))
+            known.update(row.untied for row in kind.rows.values() if isinstance(row, Tied))
+        return known
 
     # -- what it does ------------------------------------------------------------------------------------------------
 

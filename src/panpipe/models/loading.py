@@ -18,7 +18,7 @@ from ..errors import ConfigError, MissingHead, UnknownFamily, WeightsMismatch, d
 from ..ops import Ops
 from ..weights.checkpoint import Checkpoint, open_checkpoint
 from ..weights.hub import resolve
-from ..weights.name_map import Either, Join, Source
+from ..weights.name_map import Join, Source, names_of
 from ..weights.slots import LinearSlot, Slot, Tensors, Tree, grow, random_tensors
 from ..weights.source import Source as Files
 from ..weights.source import read_json
@@ -198,8 +198,7 @@ def checkpoint_tensors(family: EncoderFamily, config: Config, head: str, stored:
                     prefix + name: np.ascontiguousarray(piece) for name, piece in zip(source.names, pieces, strict=True)
                 }
             else:
-                name = source if isinstance(source, str) else _alternatives(source)[0]
-                tensors[prefix + name] = np.ascontiguousarray(parts[part])
+                tensors[prefix + names_of(source)[0]] = np.ascontiguousarray(parts[part])
     return tensors
 
 
@@ -208,12 +207,8 @@ def _find(source: Source, prefix: str, names: set[str]) -> tuple[str, ...] | Non
     if isinstance(source, Join):
         found = [_first((prefix + name, name), names) for name in source.names]
         return tuple(name for name in found if name) if all(found) else None
-    one = _first([p + name for name in _alternatives(source) for p in (prefix, "")], names)
+    one = _first([p + name for name in names_of(source) for p in (prefix, "")], names)
     return None if one is None else (one,)
-
-
-def _alternatives(source: Source) -> tuple[str, ...]:
-    return (source,) if isinstance(source, str) else source.names if isinstance(source, Either) else ()
 
 
 def _first(candidates: Iterable[str], names: set[str]) -> str | None:
@@ -254,7 +249,7 @@ def _joined_shape(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def _wanted(source: Source, prefix: str) -> str:
-    return prefix + (source.names[0] if isinstance(source, Join) else _alternatives(source)[0])
+    return prefix + names_of(source)[0]
 
 
 def _complain(

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Either", "Join", "Rows", "Source", "Tied", "either", "join", "locate", "tied"]
+__all__ = ["Either", "Join", "Rows", "Source", "Tied", "either", "join", "locate", "names_of", "tied"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,13 @@ def either(*names: str) -> Either:
 def tied(ours: str, untied: str) -> Tied:
     """See the module."""
     return Tied(ours, untied)
+
+
+def names_of(source: Source) -> tuple[str, ...]:
+    """The checkpoint's names in a source: one, the pieces of a join, or the alternatives."""
+    if isinstance(source, str):
+        return (source,)
+    return () if isinstance(source, Tied) else source.names
 
 
 def locate(rows: Rows, slot: str, part: str) -> Source:
