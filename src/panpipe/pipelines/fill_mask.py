@@ -12,7 +12,7 @@ from ..errors import InputError, InvalidArgument, MissingMask, PanpipeError, Pip
 from .arguments import tokenizer_arguments
 from .base import Encoded, Pipeline
 from .items import Array, Item, Outputs
-from .lengths import check_length_arguments
+from .lengths import check_length_arguments, encode_each
 from .text_classification import softmax
 from .windows import around, edges
 
@@ -102,11 +102,12 @@ class FillMaskPipeline(Pipeline):
         if parameters.get("long_text") == "window" and self.max_length is not None:
             room = min(parameters.get("max_length") or self.max_length, self.max_length)
             options = {key: value for key, value in parameters.items() if key == "add_special_tokens"}
-            encodings = self.tokenizer.encode_batch(inputs, pairs, **options)
-            return [self._items(text, encoding, room) for text, encoding in zip(inputs, encodings, strict=True)]
-        encoded = self.tokenize(inputs, pairs, **parameters)
+            encoded = encode_each(self.tokenizer, inputs, pairs, **options)
+        else:
+            room, encoded = None, self.tokenize(inputs, pairs, **parameters)
         return [
-            e if isinstance(e, PanpipeError) else self._items(t, e[0]) for t, e in zip(inputs, encoded, strict=True)
+            e if isinstance(e, PanpipeError) else self._items(text, e[0], room)
+            for text, e in zip(inputs, encoded, strict=True)
         ]
 
     def _items(self, text: str, encoding: Any, room: int | None = None) -> Encoded:

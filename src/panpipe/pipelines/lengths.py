@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import InputError, InvalidArgument, PanpipeError, TokenizerError, TooLong, did_you_mean
 
-__all__ = ["LONG_TEXT", "STRATEGIES", "check_length_arguments", "encode_within"]
+__all__ = ["LONG_TEXT", "STRATEGIES", "check_length_arguments", "encode_each", "encode_within"]
 
 STRATEGIES = ("longest_first", "only_first", "only_second", "do_not_truncate")
 LONG_TEXT = ("error", "truncate", "window")
@@ -60,7 +60,7 @@ def encode_within(
     length = min((n for n in (max_length, limit) if n is not None), default=None)
     if strategy is not None and length is not None:
         return _encode_cut(tokenizer, texts, pairs, strategy, length, limit, options)
-    encoded = _encode(tokenizer, texts, pairs, options)
+    encoded = encode_each(tokenizer, texts, pairs, **options)
     most = length if long_text == "window" else limit
     for index, whole in enumerate(encoded):
         if most is None or isinstance(whole, PanpipeError) or len(whole[0]) <= most:
@@ -102,8 +102,11 @@ def _strategy(truncation: Any, default: str | None, max_length: int | None = Non
     )
 
 
-def _encode(
-    tokenizer: Any, texts: Sequence[Any], pairs: Sequence[Any] | None, options: dict[str, Any]
+def encode_each(
+    tokenizer: Any,
+    texts: Sequence[Any],
+    pairs: Sequence[Any] | None = None,
+    **options: Any,
 ) -> list[list[Any] | PanpipeError]:
     """Each text's Encoding, in one call; where that fails, one by one, with the errors in their places."""
     try:
@@ -112,7 +115,7 @@ def _encode(
         if len(texts) == 1:
             return [error]
     alone = range(len(texts))
-    return [_encode(tokenizer, texts[i : i + 1], pairs and pairs[i : i + 1], options)[0] for i in alone]
+    return [encode_each(tokenizer, texts[i : i + 1], pairs and pairs[i : i + 1], **options)[0] for i in alone]
 
 
 def _encode_cut(
@@ -125,11 +128,11 @@ def _encode_cut(
     options: dict[str, Any],
 ) -> list[list[Any] | PanpipeError]:
     """Cut at `length`. A text that the strategy cannot bring there stays whole, and is TooLong if over the limit."""
-    encoded = _encode(tokenizer, texts, pairs, {"truncation": strategy, "max_length": length, **options})
+    encoded = encode_each(tokenizer, texts, pairs, truncation=strategy, max_length=length, **options)
     for index, cut in enumerate(encoded):
         if isinstance(cut, TooLong):
             text, pair = texts[index : index + 1], None if pairs is None else pairs[index : index + 1]
-            (whole,) = _encode(tokenizer, text, pair, options)
+            (whole,) = encode_each(tokenizer, text, pair, **options)
             is_over = not isinstance(whole, PanpipeError) and limit is not None and len(whole[0]) > limit
             encoded[index] = too_long(text[0], len(whole[0]), limit or 0) if is_over else whole  # type: ignore[index]
     return encoded
@@ -149,7 +152,7 @@ def _windows(
     if pair is not None:
         strategy = "only_first" if len(text[0]) >= len(pair[0]) else "only_second"
     window = {"truncation": strategy, "max_length": length, "stride": stride, "overflow": True}
-    (encoded,) = _encode(tokenizer, text, pair, {**window, **options})
+    (encoded,) = encode_each(tokenizer, text, pair, **{**window, **options})
     if isinstance(encoded, TooLong):
         return too_long(text[0], tokens, length)
     return encoded if isinstance(encoded, PanpipeError) else [encoded[0], *encoded[0].overflowing]

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ..errors import InputError, InvalidArgument, MissingKey, did_you_mean
+from ..errors import InputError, InvalidArgument, MissingKey, PanpipeError, did_you_mean
 from .base import Encoded, Parameters, Pipeline
 from .items import Item, Outputs
+from .lengths import encode_each
 from .parameters import given
 from .spans import (
     Answer,
@@ -198,8 +199,11 @@ class QuestionAnsweringPipeline(Pipeline):
             raise InvalidArgument(f"`doc_stride` ({doc_stride}) is larger than `max_seq_len` ({length})")
         questions, contexts = [asked.question for asked in inputs], [asked.context for asked in inputs]
         first, second = (questions, contexts) if self._question_first else (contexts, questions)
-        encodings = self.tokenizer.encode_batch(first, second)
-        return [self._windows(encoding, length, doc_stride, max_question_len) for encoding in encodings]
+        encoded = encode_each(self.tokenizer, first, second)
+        return [
+            e if isinstance(e, PanpipeError) else self._windows(e[0], length, doc_stride, max_question_len)
+            for e in encoded
+        ]
 
     @property
     def _question_first(self) -> bool:

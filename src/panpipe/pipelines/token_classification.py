@@ -12,11 +12,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ..errors import InputError, InvalidArgument, did_you_mean
+from ..errors import InputError, InvalidArgument, PanpipeError, did_you_mean
 from .base import Encoded, Pipeline
 from .entities import AggregationStrategy, drop_overlaps, group, label_tokens, label_words, strategy_name
 from .items import Array, Item, Outputs
-from .lengths import too_long
+from .lengths import encode_each, too_long
 from .parameters import given
 from .tags import Tags, read_tags
 from .text_classification import softmax
@@ -181,11 +181,13 @@ class TokenClassificationPipeline(Pipeline):
     ) -> list[Encoded]:
         """One item for each text, or its windows. (`offset_mapping` is in the inputs already.)"""
         values = [value.value for value in inputs]
-        encodings = self.tokenizer.encode_batch(values, is_split_into_words=is_split_into_words)
+        encoded = encode_each(self.tokenizer, values, is_split_into_words=is_split_into_words)
         texts = [delimiter.join(value) for value in values] if is_split_into_words else values
         return [
-            self._windows(self._text(given, text, encoding, is_split_into_words, delimiter), stride, **lengths)
-            for given, text, encoding in zip(inputs, texts, encodings, strict=True)
+            e
+            if isinstance(e, PanpipeError)
+            else self._windows(self._text(placed, text, e[0], is_split_into_words, delimiter), stride, **lengths)
+            for placed, text, e in zip(inputs, texts, encoded, strict=True)
         ]
 
     def _text(self, given: _Placed, text: str, encoding: Any, is_words: bool, delimiter: str) -> TokenizedText:
