@@ -102,6 +102,29 @@ class Ops:
         """One of ACTIVATIONS, element by element."""
         return ACTIVATIONS[activation](x)
 
+    def gate(self, x: Array, activation: str) -> Array:
+        """activation(left half of x) * right half (Shazeer 2020, arXiv:2002.05202).
+
+        x: [tokens, 2 * inner].   Returns [tokens, inner].
+        """
+        inner = x.shape[1] // 2
+        return self.activate(x[:, :inner], activation) * x[:, inner:]
+
+    def rotate(self, x: Array, cosines: Any, sines: Any, positions: Ints, num_heads: int) -> Array:
+        """Rotary positions (Su et al. 2021, arXiv:2104.09864), by halves: (a, b) -> (a cos - b sin, b cos + a sin).
+
+        x: [tokens, num_heads * head_size], possibly a column slice of a wider matrix.
+        cosines, sines: `vector_weights` of [rows, n], 2 * n <= head_size: of each head the first n columns are a, the next
+        n are b, and the rest stays.   positions: int32 [tokens], each a row of the tables.
+        Returns [tokens, num_heads * head_size].
+        """
+        heads = x.reshape(len(x), num_heads, -1)
+        n = cosines.shape[1]
+        cos = cosines[positions][:, None].astype(x.dtype, copy=False)
+        sin = sines[positions][:, None].astype(x.dtype, copy=False)
+        a, b = heads[..., :n], heads[..., n : 2 * n]
+        return np.concatenate([a * cos - b * sin, b * cos + a * sin, heads[..., 2 * n :]], -1).reshape(len(x), -1)
+
     def layer_norm(self, x: Array, weight: Any, bias: Any, epsilon: float) -> Array:
         """(x - mean) / sqrt(variance + epsilon) * weight + bias over the last axis (Ba et al. 2016, arXiv:1607.06450).
 
@@ -159,6 +182,83 @@ class Ops:
             q_positions,
         )
         return out
+
+    # -- a key/value cache in blocks ---------------------------------------------------------------------------------
+
+    def new_cache(self, layers: int, rows: int, width: int) -> Array:
+        """Memory for keys and values, [layers, rows, width]; what is in it means nothing yet."""
+        return np.empty((layers, rows, width), np.float32)
+
+    def store(self, cache: Array, rows: Ints, x: Array) -> None:
+        """cache[rows] = x.
+
+        cache: one layer of `new_cache`, [rows_in_all, width].   rows: int32 [n], each once.   x: [n, width], possibly a
+        column slice of a wider matrix.
+        """
+        cache[rows] = x
+
+    def paged_attention(
+        self,
+        q: Array,
+        cache: Array,
+        tables: Ints,
+        q_offsets: Ints,
+        kv_lengths: Ints,
+        *,
+        block_size: int,
+        num_heads: int,
+        num_kv_heads: int | None = None,
+        scale: float | None = None,
+        causal: bool = False,
+        relative_bias: Any = None,
+        q_positions: Ints | None = None,
+    ) -> Array:
+        """`attention` to keys and values that lie in blocks (Kwon et al. 2023, arXiv:2309.06180).
+
+        cache: one layer of `new_cache`, [blocks * block_size, 2 * num_kv_heads * head_size]: keys left, values right.
+        tables: int32 [sequences, most_blocks]; the key at place j of sequence s is in the row
+        tables[s, j // block_size] * block_size + j % block_size.   kv_lengths: int32 [sequences].
+        The rest is as in `attention`. A query's result does not depend on how many others of its sequence come with it.
+        """
+        k, v, kv_offsets = self.gathered(cache, tables, kv_lengths, block_size)
+        return self.attention(
+            q,
+            k,
+            v,
+            q_offsets,
+            kv_offsets,
+            num_heads=num_heads,
+            num_kv_heads=num_kv_heads,
+            scale=scale,
+            causal=causal,
+            relative_bias=relative_bias,
+            q_positions=q_positions,
+        )
+
+    def gathered(self, cache: Array, tables: Ints, kv_lengths: Ints, block_size: int) -> tuple[Array, Array, Ints]:
+        """The keys and the values, each [kv_tokens, width], and the kv_offsets of `paged_attention`, laid end to end."""
+        places = [np.arange(length, dtype=np.int32) for length in kv_lengths.tolist()]
+        rows = [t[p // block_size] * block_size + p % block_size for t, p in zip(tables, places, strict=True)]
+        both = self.take(cache, np.concatenate([np.zeros(0, np.int32), *rows]).astype(np.int32))
+        width = both.shape[1] // 2
+        offsets = np.concatenate([[0], np.cumsum(kv_lengths)]).astype(np.int32)
+        return both[:, :width], both[:, width:], offsets
+
+    # -- on logits ---------------------------------------------------------------------------------------------------
+
+    def log_softmax(self, x: Array) -> Array:
+        """x - log(sum(e^x)) over the last axis. x: [rows, columns], which may hold -inf."""
+        top = x.max(-1, keepdims=True)
+        top = np.where(np.isfinite(top), top, 0)
+        return x - (top + np.log(np.exp(x - top).sum(-1, keepdims=True)))
+
+    def top(self, x: npt.NDArray[Any], count: int) -> tuple[npt.NDArray[Any], Ints]:
+        """The `count` largest of each row, largest first; of equals the one further left first.
+
+        x: NumPy [rows, columns], no NaN; 1 <= count <= columns.   Returns values and columns (int32), [rows, count].
+        """
+        order = np.argsort(-x, axis=-1, kind="stable")[:, :count].astype(np.int32)
+        return np.take_along_axis(x, order, -1), order
 
     def attention_probabilities(
         self, q: Array, k: Array, q_offsets: Ints, kv_offsets: Ints, **options: Any

@@ -81,6 +81,14 @@ class TorchOps(Ops):
     def activate(self, x: Array, activation: str) -> Array:
         return _ACTIVATIONS[activation](x)
 
+    def rotate(self, x: Array, cosines: Any, sines: Any, positions: Ints, num_heads: int) -> Array:
+        heads = x.reshape(len(x), num_heads, -1)
+        n = cosines.shape[1]
+        rows = self._index(positions)
+        cos, sin = cosines[rows][:, None], sines[rows][:, None]
+        a, b = heads[..., :n], heads[..., n : 2 * n]
+        return torch.cat([a * cos - b * sin, b * cos + a * sin, heads[..., 2 * n :]], -1).reshape(len(x), -1)
+
     def layer_norm(self, x: Array, weight: Any, bias: Any, epsilon: float) -> Array:
         return functional.layer_norm(x, x.shape[-1:], weight, bias, epsilon)
 
@@ -132,6 +140,15 @@ class TorchOps(Ops):
         )
         out = out.masked_fill(blind, 0.0)
         return out.transpose(1, 2).reshape(batch * longest, -1)[q_there.reshape(-1)]
+
+    def new_cache(self, layers: int, rows: int, width: int) -> Array:
+        return torch.empty(layers, rows, width, device=self.device)
+
+    def store(self, cache: Array, rows: Ints, x: Array) -> None:
+        cache[self._index(rows)] = x.detach()
+
+    def log_softmax(self, x: Array) -> Array:
+        return torch.log_softmax(x, -1)
 
     def attention_probabilities(
         self, q: Array, k: Array, q_offsets: Ints, kv_offsets: Ints, **options: Any
