@@ -150,6 +150,7 @@ class Ops:
         num_kv_heads: int | None = None,
         scale: float | None = None,
         causal: bool = False,
+        window: int | None = None,
         relative_bias: Any = None,
         q_positions: Ints | None = None,
     ) -> Array:
@@ -165,6 +166,7 @@ class Ops:
         q_positions: int32 [q_tokens], each query's place among its sequence's keys; default: the queries are the last
         ones (n keys, m queries: n - m, …, n - 1).
         causal: a query at place p sees the keys 0 … p.
+        window: of these only the last so many, p - window + 1 … p (Beltagy et al. 2020, arXiv:2004.05150; with causal).
         relative_bias: [num_heads, 2 * span + 1]: adds relative_bias[h, clip(j - p, -span, span) + span] to the score of
         the query at place p and the key at place j (T5's and MPNet's buckets, ALiBi).
         """
@@ -178,6 +180,7 @@ class Ops:
             num_kv_heads or num_heads,
             scale,
             causal,
+            window,
             relative_bias,
             q_positions,
         )
@@ -192,8 +195,8 @@ class Ops:
     def store(self, cache: Array, rows: Ints, x: Array) -> None:
         """cache[rows] = x.
 
-        cache: one layer of `new_cache`, [rows_in_all, width].   rows: int32 [n], each once.   x: [n, width], possibly a
-        column slice of a wider matrix.
+        cache: one layer of `new_cache`, [rows_in_all, width], or some of its columns.   rows: int32 [n], each once.
+        x: [n, width], possibly a column slice of a wider matrix.
         """
         cache[rows] = x
 
@@ -210,6 +213,7 @@ class Ops:
         num_kv_heads: int | None = None,
         scale: float | None = None,
         causal: bool = False,
+        window: int | None = None,
         relative_bias: Any = None,
         q_positions: Ints | None = None,
     ) -> Array:
@@ -231,6 +235,7 @@ class Ops:
             num_kv_heads=num_kv_heads,
             scale=scale,
             causal=causal,
+            window=window,
             relative_bias=relative_bias,
             q_positions=q_positions,
         )
@@ -269,6 +274,7 @@ class Ops:
             "num_kv_heads": num_heads,
             "scale": None,
             "causal": False,
+            "window": None,
             "relative_bias": None,
             "q_positions": None,
             **options,
@@ -286,6 +292,7 @@ class Ops:
         num_kv_heads: int,
         scale: float | None,
         causal: bool,
+        window: int | None,
         relative_bias: Any,
         q_positions: Ints | None,
     ) -> tuple[Array, list[Array]]:
@@ -306,7 +313,8 @@ class Ops:
                 span = relative_bias.shape[1] // 2
                 scores = scores + relative_bias[:, np.clip(distance, -span, span) + span]
             if causal:
-                scores = np.where(distance > 0, -np.inf, scores)
+                hidden = distance > 0 if window is None else (distance > 0) | (distance <= -window)
+                scores = np.where(hidden, -np.inf, scores)
             probabilities = _softmax(scores)
             all_probabilities.append(probabilities)
             out[q0:q1] = (probabilities @ vs).swapaxes(0, 1).reshape(m, num_heads * head_size)

@@ -111,6 +111,7 @@ class NativeOps(Ops):
         num_kv_heads: int | None = None,
         scale: float | None = None,
         causal: bool = False,
+        window: int | None = None,
         relative_bias: Any = None,
         q_positions: Ints | None = None,
     ) -> Array:

@@ -107,6 +107,7 @@ class TorchOps(Ops):
         num_kv_heads: int | None = None,
         scale: float | None = None,
         causal: bool = False,
+        window: int | None = None,
         relative_bias: Any = None,
         q_positions: Ints | None = None,
     ) -> Array:
@@ -124,6 +125,8 @@ class TorchOps(Ops):
             distance = self._distance(q_offsets, kv_offsets, q_positions, q_rows, k_rows.shape[1])
             if causal:
                 mask = mask & (distance <= 0)[:, None]
+                if window is not None:
+                    mask = mask & (distance > -window)[:, None]
             if relative_bias is not None:
                 span = relative_bias.shape[1] // 2
                 addend = relative_bias[:, distance.clamp(-span, span) + span].transpose(0, 1)
