@@ -11,7 +11,7 @@ import pytest
 
 import panpipe.models as models
 from panpipe.batch import Batch
-from panpipe.blocks.encoder import Trace
+from panpipe.blocks.attending import Trace
 from panpipe.errors import InputError, ShapeError, TooLong
 from panpipe.models import Model
 from tests.models.tiny import CONFIGS, HEADS, made, rectangle
@@ -106,12 +106,12 @@ def test_a_trace_shows_every_layer_and_changes_nothing(name: str, head: str) -> 
     batch = Batch.of(sequences(model))
     trace = Trace(with_attentions=True)
     np.testing.assert_allclose(model.run(batch, trace=trace), model.forward(batch), atol=TOLERANCE)
-    layers = len(model.options.layer_order)
+    layers = len(model.options.layers)
     assert len(trace.hidden_states) == layers + 1
     assert len(trace.attentions) == layers
     for layer in trace.attentions:
         for weights, length in zip(layer, batch.lengths, strict=True):
-            assert weights.shape == (model.options.num_heads, length, length)
+            assert weights.shape == (model.options.layers[0].num_heads, length, length)
             np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
 
 

@@ -64,7 +64,7 @@ def made(name: str, head: str, engine: str | None = None) -> Any:
     """A model whose weights are a formula, the same on every machine and with every NumPy."""
     from panpipe.models import CONFIGS as CONFIG_CLASSES
     from panpipe.models import FAMILIES, Model, class_named
-    from panpipe.models.loading import Stored
+    from panpipe.models.loading import Stored, tied_together
     from panpipe.ops import get_ops
 
     model_type, keys = CONFIGS[name]
@@ -76,8 +76,7 @@ def made(name: str, head: str, engine: str | None = None) -> Any:
         slot: {part: _wave(f"{slot}.{part}", shape) for part, shape in kind.shapes().items()}
         for slot, kind in slots.items()
     }
-    if "head.decoder" in tensors and config.tie_word_embeddings:
-        tensors["head.decoder"]["weight"] = tensors["embeddings.tokens"]["weight"]
+    tensors = tied_together(family, config, head, tensors)
     model: Model = class_named(family, model_type, head)(
         config, Stored(slots, tensors.__getitem__), ops=get_ops(engine)
     )

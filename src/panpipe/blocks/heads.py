@@ -1,4 +1,4 @@
-"""What stands on an encoder: small functions over its hidden states. The losses belong to `training`.
+"""What stands on a stack: small functions over its hidden states. The losses belong to `training`.
 
 A head names its slots under 'head.' and answers with logits; families say only how its weights are called in a
 checkpoint and what its activation is.
@@ -15,8 +15,10 @@ __all__ = [
     "classifier_slots",
     "language_model",
     "language_model_slots",
-    "per_token",
-    "per_token_slots",
+    "masked_lm",
+    "masked_lm_slots",
+    "output",
+    "output_slots",
     "pooler",
     "pooler_slots",
 ]
@@ -42,26 +44,36 @@ def classifier(ops: Ops, w: Tree, first: Array, activation: str) -> Array:
     return ops.linear(ops.linear(first, w.head.dense, activation=activation), w.head.output)
 
 
-def per_token_slots(hidden_size: int, num_outputs: int) -> dict[str, Slot]:
-    """The weights of `per_token`."""
-    return {"head.output": LinearSlot(num_outputs, hidden_size)}
+def output_slots(hidden_size: int, num_outputs: int, bias: bool = True) -> dict[str, Slot]:
+    """The weights of `output`."""
+    return {"head.output": LinearSlot(num_outputs, hidden_size, bias)}
 
 
-def per_token(ops: Ops, w: Tree, hidden: Array) -> Array:
-    """Logits [tokens, outputs]: a label's for each token, or an answer's start and end."""
+def output(ops: Ops, w: Tree, hidden: Array) -> Array:
+    """Logits [n, outputs] of hidden states [n, hidden]: a label's, or an answer's start and end."""
     return ops.linear(hidden, w.head.output)
 
 
-def language_model_slots(hidden_size: int, embedding_size: int, vocab_size: int) -> dict[str, Slot]:
-    """The weights of `language_model`; 'head.decoder' is as a rule the table of token embeddings."""
+def masked_lm_slots(hidden_size: int, embedding_size: int, vocab_size: int) -> dict[str, Slot]:
+    """The weights of `masked_lm`; 'head.decoder' is as a rule the table of token embeddings."""
     return {
         "head.dense": LinearSlot(embedding_size, hidden_size),
         "head.norm": NormSlot(embedding_size),
-        "head.decoder": LinearSlot(vocab_size, embedding_size),
+        **language_model_slots(embedding_size, vocab_size),
     }
 
 
-def language_model(ops: Ops, w: Tree, hidden: Array, activation: str, norm_epsilon: float) -> Array:
+def masked_lm(ops: Ops, w: Tree, hidden: Array, activation: str, norm_epsilon: float) -> Array:
     """Logits [tokens, vocab] of a masked language model."""
     x = normed(ops, ops.linear(hidden, w.head.dense, activation=activation), w.head.norm, norm_epsilon)
-    return ops.linear(x, w.head.decoder)
+    return language_model(ops, w, x)
+
+
+def language_model_slots(hidden_size: int, vocab_size: int, bias: bool = True) -> dict[str, Slot]:
+    """The weights of `language_model`."""
+    return {"head.decoder": LinearSlot(vocab_size, hidden_size, bias)}
+
+
+def language_model(ops: Ops, w: Tree, hidden: Array) -> Array:
+    """Logits [n, vocab] of hidden states [n, hidden]."""
+    return ops.linear(hidden, w.head.decoder)

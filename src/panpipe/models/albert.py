@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ..blocks.activations import activation_named
-from ..blocks.encoder import EncoderOptions
+from ..blocks.stack import StackOptions
 from ..errors import ConfigError
 from ..weights.name_map import either, join, tied
 from .bert import EMBEDDING_ROWS, BertConfig, bert_options
@@ -36,7 +36,7 @@ class AlbertConfig(BertConfig):
     eos_token_id: int | None = 3
 
 
-def albert_options(config: AlbertConfig) -> EncoderOptions:
+def albert_options(config: AlbertConfig) -> StackOptions:
     """BERT's, on narrow embeddings; each of the layers runs a group's weights."""
     groups, layers = config.num_hidden_groups, config.num_hidden_layers
     if config.inner_group_num != 1:
@@ -45,12 +45,9 @@ def albert_options(config: AlbertConfig) -> EncoderOptions:
         )
     if not 1 <= groups <= max(layers, 1):
         raise ConfigError(f"num_hidden_groups is {groups}; it must be from 1 to num_hidden_layers, {layers}.")
-    return replace(
-        bert_options(config),
-        embedding_size=config.embedding_size,
-        has_projection=True,
-        layer_order=tuple(int(layer / (layers / groups)) for layer in range(layers)),
-    )
+    weights_of = tuple(int(layer / (layers / groups)) for layer in range(layers))
+    options = replace(bert_options(config), weights_of=weights_of)
+    return options.with_embedding(width=config.embedding_size, has_projection=True)
 
 
 _LAYER = "encoder.albert_layer_groups.{i}.albert_layers.0"

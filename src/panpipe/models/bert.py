@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..blocks.activations import activation_named
-from ..blocks.encoder import EncoderOptions
+from ..blocks.embeddings import EmbeddingOptions
+from ..blocks.layers import LayerOptions
+from ..blocks.stack import StackOptions
 from ..errors import ConfigError
 from ..weights.name_map import Rows, either, join, tied
 from .config import Config
@@ -37,23 +39,27 @@ class BertConfig(Config):
     pad_token_id: int | None = 0
 
 
-def bert_options(config: BertConfig) -> EncoderOptions:
+def bert_options(config: BertConfig) -> StackOptions:
     """The encoder of a BERT; its kin change what differs."""
     if config.position_embedding_type != "absolute":
         raise ConfigError(
             f"position_embedding_type is {config.position_embedding_type!r}; panpipe has only 'absolute' positions."
         )
-    return EncoderOptions(
+    embedding = EmbeddingOptions(
         vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+        position_rows=config.max_position_embeddings,
+        type_vocab_size=config.type_vocab_size,
+        norm_epsilon=config.layer_norm_eps,
+    )
+    layer = LayerOptions(
         hidden_size=config.hidden_size,
         num_heads=config.num_attention_heads,
         intermediate_size=config.intermediate_size,
-        layer_order=tuple(range(config.num_hidden_layers)),
         activation=activation_named(config.hidden_act),
         norm_epsilon=config.layer_norm_eps,
-        position_rows=config.max_position_embeddings,
-        type_vocab_size=config.type_vocab_size,
     )
+    return StackOptions(embedding, (layer,) * config.num_hidden_layers)
 
 
 EMBEDDING_ROWS: Rows = {

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..blocks.activations import activation_named
-from ..blocks.encoder import EncoderOptions
+from ..blocks.embeddings import EmbeddingOptions
+from ..blocks.layers import LayerOptions
+from ..blocks.stack import StackOptions
 from ..weights.name_map import join, tied
 from .config import Config
 from .family import EncoderFamily, Head
@@ -60,18 +62,23 @@ class DistilBertConfig(Config):
         return 0
 
 
-def distilbert_options(config: DistilBertConfig) -> EncoderOptions:
+def distilbert_options(config: DistilBertConfig) -> StackOptions:
     """The encoder of a DistilBERT. Its norms' epsilon is not in the config."""
-    return EncoderOptions(
+    epsilon = 1e-12
+    embedding = EmbeddingOptions(
         vocab_size=config.vocab_size,
+        hidden_size=config.dim,
+        position_rows=config.max_position_embeddings,
+        norm_epsilon=epsilon,
+    )
+    layer = LayerOptions(
         hidden_size=config.dim,
         num_heads=config.n_heads,
         intermediate_size=config.hidden_dim,
-        layer_order=tuple(range(config.n_layers)),
         activation=activation_named(config.activation),
-        norm_epsilon=1e-12,
-        position_rows=config.max_position_embeddings,
+        norm_epsilon=epsilon,
     )
+    return StackOptions(embedding, (layer,) * config.n_layers)
 
 
 FAMILY = EncoderFamily(

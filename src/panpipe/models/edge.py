@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +17,22 @@ import numpy as np
 import numpy.typing as npt
 
 from ..batch import Batch
-from ..blocks.encoder import Trace, token_positions
+from ..blocks.attending import Trace
+from ..blocks.embeddings import token_positions
+from ..blocks.stack import StackOptions
 from ..errors import InputError, ShapeError, UnknownArgument, did_you_mean
+from .family import EncoderDecoderFamily
 
 if TYPE_CHECKING:
     from .model import Model
 
 __all__ = [
     "BaseModelOutput",
+    "CausalLMOutput",
     "MaskedLMOutput",
     "ModelOutput",
     "QuestionAnsweringModelOutput",
+    "Seq2SeqLMOutput",
     "SequenceClassifierOutput",
     "TokenClassifierOutput",
     "call_with_rectangles",
@@ -72,50 +77,62 @@ class ModelOutput:
 
 
 @dataclass
-class BaseModelOutput(ModelOutput):
+class _Shown(ModelOutput):
+    """hidden_states: [batch, tokens, hidden] for the embeddings and each layer.   attentions: [batch, heads, queries,
+    keys] for each layer. Those of encoder and decoder apart where there are both.
+    """
+
+    hidden_states: tuple[Any, ...] | None = None
+    attentions: tuple[Any, ...] | None = None
+    decoder_hidden_states: tuple[Any, ...] | None = None
+    decoder_attentions: tuple[Any, ...] | None = None
+    cross_attentions: tuple[Any, ...] | None = None
+    encoder_last_hidden_state: Any = None
+    encoder_hidden_states: tuple[Any, ...] | None = None
+    encoder_attentions: tuple[Any, ...] | None = None
+
+
+@dataclass
+class BaseModelOutput(_Shown):
     """last_hidden_state: [batch, tokens, hidden].   pooler_output: [batch, hidden] or None."""
 
     last_hidden_state: Any = None
     pooler_output: Any = None
-    hidden_states: tuple[Any, ...] | None = None
-    attentions: tuple[Any, ...] | None = None
 
 
 @dataclass
-class MaskedLMOutput(ModelOutput):
+class LogitsOutput(_Shown):
+    """logits: [batch, tokens, vocab or labels], or [batch, labels]."""
+
+    logits: Any = None
+
+
+class MaskedLMOutput(LogitsOutput):
     """logits: [batch, tokens, vocab]."""
 
-    logits: Any = None
-    hidden_states: tuple[Any, ...] | None = None
-    attentions: tuple[Any, ...] | None = None
+
+class CausalLMOutput(LogitsOutput):
+    """logits: [batch, tokens, vocab]."""
 
 
-@dataclass
-class SequenceClassifierOutput(ModelOutput):
+class Seq2SeqLMOutput(LogitsOutput):
+    """logits: [batch, decoder's tokens, vocab]."""
+
+
+class SequenceClassifierOutput(LogitsOutput):
     """logits: [batch, labels]."""
 
-    logits: Any = None
-    hidden_states: tuple[Any, ...] | None = None
-    attentions: tuple[Any, ...] | None = None
 
-
-@dataclass
-class TokenClassifierOutput(ModelOutput):
+class TokenClassifierOutput(LogitsOutput):
     """logits: [batch, tokens, labels]."""
 
-    logits: Any = None
-    hidden_states: tuple[Any, ...] | None = None
-    attentions: tuple[Any, ...] | None = None
-
 
 @dataclass
-class QuestionAnsweringModelOutput(ModelOutput):
+class QuestionAnsweringModelOutput(_Shown):
     """start_logits, end_logits: [batch, tokens]."""
 
     start_logits: Any = None
     end_logits: Any = None
-    hidden_states: tuple[Any, ...] | None = None
-    attentions: tuple[Any, ...] | None = None
 
 
 _OUTPUTS: dict[str, type[ModelOutput]] = {
@@ -124,9 +141,12 @@ _OUTPUTS: dict[str, type[ModelOutput]] = {
     "sequence-classification": SequenceClassifierOutput,
     "token-classification": TokenClassifierOutput,
     "question-answering": QuestionAnsweringModelOutput,
+    "causal-lm": CausalLMOutput,
+    "seq2seq-lm": Seq2SeqLMOutput,
 }
 
-_OPTIONS = ("position_ids", "output_hidden_states", "output_attentions", "return_dict")
+_OPTIONS = ("position_ids", "output_hidden_states", "output_attentions", "return_dict", "use_cache")
+_OF_DECODER = ("decoder_input_ids", "decoder_attention_mask")
 
 
 def call_with_rectangles(
@@ -134,58 +154,139 @@ def call_with_rectangles(
 ) -> ModelOutput:
     """The model's output for rectangles of ids (numpy arrays, nested lists or torch tensors), each [batch, tokens].
 
-    options: position_ids; output_hidden_states, output_attentions (bool); return_dict=False gives a tuple.
+    options: position_ids; output_hidden_states, output_attentions (bool); return_dict=False gives a tuple; use_cache
+    changes nothing (`generate` keeps keys and values). Of an encoder and decoder also decoder_input_ids and
+    decoder_attention_mask.
     Raises ShapeError, InputError, TooLong, UnknownArgument.
     """
+    known = (*_OPTIONS, *_OF_DECODER) if model.family.is_encoder_decoder else _OPTIONS
     for name in options:
         if name == "labels":
             raise UnknownArgument("models do not compute losses; training does (panpipe's Trainer).")
-        if name not in _OPTIONS:
-            raise UnknownArgument(f"a model takes no {name!r}.{did_you_mean(name, _OPTIONS)}")
+        if name not in known:
+            raise UnknownArgument(f"a model takes no {name!r}.{did_you_mean(name, known)}")
     if input_ids is None:
         raise InputError("give input_ids: token ids in a rectangle [batch, tokens].")
-    ids = _rectangle("input_ids", input_ids)
-    given = {
-        "attention_mask": attention_mask,
-        "token_type_ids": token_type_ids,
-        "position_ids": options.get("position_ids"),
-    }
-    mask, types, positions = (None if v is None else _rectangle(n, v, ids.shape) for n, v in given.items())
-    batch, rows = _ragged(model, ids, mask, types, positions)
-    trace = None
-    if options.get("output_hidden_states") or options.get("output_attentions"):
-        trace = Trace(with_attentions=bool(options.get("output_attentions")))
-    answer = model.run(batch, trace=trace)
-
-    outward = _outward(model, input_ids)
-    tokens = ids.shape[1]
-
-    def spread(values: Any) -> Any:
-        return outward(_spread(model.ops.numpy(values), batch, rows, tokens))
-
-    named: dict[str, Any]
-    if model.head == "base":
-        pooled = model.pooler_output(answer, batch)
-        named = {
-            "last_hidden_state": spread(answer),
-            "pooler_output": None if pooled is None else outward(model.ops.numpy(pooled)),
-        }
-    elif model.head == "question-answering":
-        named = {"start_logits": spread(answer[:, :1])[..., 0], "end_logits": spread(answer[:, 1:])[..., 0]}
-    elif model.head == "sequence-classification":
-        named = {"logits": outward(model.ops.numpy(answer))}
+    stack = model.options.encoder if model.family.is_encoder_decoder else model.options
+    source = _laid(stack, "", input_ids, attention_mask, token_type_ids, options.get("position_ids"))
+    outward = _Outward(model, input_ids)
+    asks = options.get("output_hidden_states"), options.get("output_attentions")
+    if model.family.is_encoder_decoder and model.head != "token-classification":
+        named = _both(model, source, options, asks, outward)
     else:
-        named = {"logits": spread(answer)}
-    if trace is not None and options.get("output_hidden_states"):
-        named["hidden_states"] = tuple(spread(x) for x in trace.hidden_states)
-    if trace is not None and options.get("output_attentions"):
-        places = np.split(rows, batch.offsets[1:-1])
-        named["attentions"] = tuple(
-            outward(_spread_attention([model.ops.numpy(a) for a in layer], places, tokens))
-            for layer in trace.attentions
-        )
+        trace = _trace(*asks)
+        named = _named(model, model.run(source.batch, trace=trace), source, outward)
+        named |= outward.shown("", trace, asks, source)
     output = _OUTPUTS[model.head](**named)
     return output if options.get("return_dict", True) else output.to_tuple()  # type: ignore[return-value]
+
+
+def _both(model: Model, source: _Laid, options: dict[str, Any], asks: tuple[Any, Any], outward: _Outward) -> Any:
+    """The named outputs of an encoder and decoder."""
+    family = model.family
+    assert isinstance(family, EncoderDecoderFamily)
+    given = options.get("decoder_input_ids")
+    if given is not None:
+        mask = options.get("decoder_attention_mask")
+        target = _laid(model.options.decoder, "decoder_", given, mask)
+    elif model.head == "seq2seq-lm" or family.needs_target:
+        raise InputError("give decoder_input_ids: what the decoder has so far, [batch, tokens]; or call generate().")
+    else:
+        target = _Laid(family.shift(model.config, source.batch), source.rows, source.tokens)
+    if len(target.batch) != len(source.batch):
+        raise ShapeError(f"decoder_input_ids has {len(target.batch)} rows, input_ids {len(source.batch)}.")
+    # The encoder's last state is always shown, as transformers does.
+    encoder, decoder = _trace(True, asks[1]), _trace(*asks)
+    answer = model.run(source.batch, trace=encoder, target=target.batch, target_trace=decoder)
+    assert encoder is not None
+    named = _named(model, answer, target, outward)
+    named["encoder_last_hidden_state"] = outward.spread(encoder.hidden_states[-1], source)
+    named |= outward.shown("encoder_", encoder, asks, source) | outward.shown("decoder_", decoder, asks, target)
+    if asks[1] and decoder is not None:
+        named["cross_attentions"] = outward.attentions(decoder.cross_attentions, target, source)
+    return named
+
+
+def _trace(hidden_states: Any, attentions: Any) -> Trace | None:
+    return Trace(with_attentions=bool(attentions)) if hidden_states or attentions else None
+
+
+def _named(model: Model, answer: Any, laid: _Laid, outward: _Outward) -> dict[str, Any]:
+    if model.head == "base":
+        pooled = model.pooler_output(answer, laid.batch)
+        return {
+            "last_hidden_state": outward.spread(answer, laid),
+            "pooler_output": None if pooled is None else outward.array(pooled),
+        }
+    if model.head == "question-answering":
+        return {
+            "start_logits": outward.spread(answer[:, :1], laid)[..., 0],
+            "end_logits": outward.spread(answer[:, 1:], laid)[..., 0],
+        }
+    return {
+        "logits": outward.array(answer) if model.head == "sequence-classification" else outward.spread(answer, laid)
+    }
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """A rectangle as a ragged batch.   rows: the kept tokens' places in it, flattened.   tokens: its width."""
+
+    batch: Batch
+    rows: npt.NDArray[np.int64]
+    tokens: int
+
+    @property
+    def columns(self) -> list[npt.NDArray[np.int64]]:
+        """The kept tokens' columns, per row."""
+        return np.split(self.rows % self.tokens, self.batch.offsets[1:-1])
+
+
+def _laid(stack: StackOptions, name: str, ids: Any, mask: Any, types: Any = None, positions: Any = None) -> _Laid:
+    rectangle = _rectangle(f"{name}input_ids", ids)
+    given = {f"{name}attention_mask": mask, "token_type_ids": types, "position_ids": positions}
+    checked = (None if v is None else _rectangle(n, v, rectangle.shape) for n, v in given.items())
+    batch, rows = _ragged(stack, rectangle, *checked)
+    return _Laid(batch, rows, rectangle.shape[1])
+
+
+class _Outward:
+    """From the engine's arrays to the kind that came in. Only someone who has torch can have given a tensor."""
+
+    def __init__(self, model: Model, given: Any) -> None:
+        self.model = model
+        torch = sys.modules.get("torch")
+        self.torch = torch if torch is not None and isinstance(given, torch.Tensor) else None
+
+    def array(self, values: Any) -> Any:
+        array = self.model.ops.numpy(values)
+        return array if self.torch is None else self.torch.from_numpy(np.ascontiguousarray(array))
+
+    def spread(self, values: Any, laid: _Laid) -> Any:
+        """[tokens kept, width] -> [batch, tokens, width], zeros where the mask is 0."""
+        values = self.model.ops.numpy(values)
+        out = np.zeros((len(laid.batch) * laid.tokens, values.shape[1]), values.dtype)
+        out[laid.rows] = values
+        return self.array(out.reshape(len(laid.batch), laid.tokens, values.shape[1]))
+
+    def attentions(self, layers: list[list[Any]], queries: _Laid, keys: _Laid) -> tuple[Any, ...]:
+        """For each layer one [heads, m, n] per sequence -> [batch, heads, queries, keys]."""
+        return tuple(self._attention([self.model.ops.numpy(a) for a in layer], queries, keys) for layer in layers)
+
+    def _attention(self, layer: list[npt.NDArray[Any]], queries: _Laid, keys: _Laid) -> Any:
+        out = np.zeros((len(layer), layer[0].shape[0], queries.tokens, keys.tokens), layer[0].dtype)
+        for sequence, (weights, m, n) in enumerate(zip(layer, queries.columns, keys.columns, strict=True)):
+            out[sequence][:, m[:, None], n[None, :]] = weights
+        return self.array(out)
+
+    def shown(self, name: str, trace: Trace | None, asks: tuple[Any, Any], laid: _Laid) -> dict[str, Any]:
+        """What a trace was asked to collect, named."""
+        named: dict[str, Any] = {}
+        if trace is not None and asks[0]:
+            named[f"{name}hidden_states"] = tuple(self.spread(x, laid) for x in trace.hidden_states)
+        if trace is not None and asks[1]:
+            named[f"{name}attentions"] = self.attentions(trace.attentions, laid, laid)
+        return named
 
 
 def _rectangle(name: str, values: Any, shape: tuple[int, ...] | None = None) -> npt.NDArray[np.int32]:
@@ -209,7 +310,7 @@ def _rectangle(name: str, values: Any, shape: tuple[int, ...] | None = None) -> 
 
 
 def _ragged(
-    model: Model,
+    stack: StackOptions,
     ids: npt.NDArray[np.int32],
     mask: npt.NDArray[np.int32] | None,
     types: npt.NDArray[np.int32] | None,
@@ -222,48 +323,21 @@ def _ragged(
         raise InputError(
             f"input_ids has shape {ids.shape}, and each row must have at least one token that attention_mask keeps."
         )
-    first = model.options.first_position
+    embedding = stack.embedding
     if positions is None:
         whole = Batch(ids.ravel(), np.full(len(ids), ids.shape[1], np.int32))
-        positions = token_positions(model.options, whole).reshape(ids.shape)
+        positions = token_positions(embedding, whole).reshape(ids.shape)
     rows = np.flatnonzero(keep)
     highest = int(positions[keep].max())
-    if highest >= model.options.position_rows or int(positions[keep].min()) < 0:
-        raise InputError(
-            f"a position of {highest} is beyond the model's {model.options.position_rows} (left padding counts)."
-        )
+    most = None if stack.max_length is None else stack.max_length + embedding.first_position
+    if (most is not None and highest >= most) or int(positions[keep].min()) < 0:
+        raise InputError(f"a position of {highest} is beyond the model's {most} (left padding counts).")
     return (
         Batch(
             ids.ravel()[rows],
             lengths,
-            None if types is None or not model.options.type_vocab_size else types.ravel()[rows],
-            (positions - first).ravel()[rows].astype(np.int32),
+            None if types is None or not embedding.type_vocab_size else types.ravel()[rows],
+            (positions - embedding.first_position).ravel()[rows].astype(np.int32),
         ),
         rows,
     )
-
-
-def _spread(values: npt.NDArray[Any], batch: Batch, rows: npt.NDArray[np.int64], tokens: int) -> npt.NDArray[Any]:
-    """[tokens kept, width] -> [batch, tokens, width], zeros where the mask is 0."""
-    out = np.zeros((len(batch) * tokens, values.shape[1]), values.dtype)
-    out[rows] = values
-    return out.reshape(len(batch), tokens, values.shape[1])
-
-
-def _spread_attention(
-    layer: list[npt.NDArray[Any]], places: list[npt.NDArray[np.int64]], tokens: int
-) -> npt.NDArray[Any]:
-    """One [heads, n, n] per sequence -> [batch, heads, tokens, tokens]."""
-    out = np.zeros((len(layer), layer[0].shape[0], tokens, tokens), layer[0].dtype)
-    for sequence, (weights, place) in enumerate(zip(layer, places, strict=True)):
-        columns = place % tokens
-        out[sequence][:, columns[:, None], columns[None, :]] = weights
-    return out
-
-
-def _outward(model: Model, given: Any) -> Callable[[npt.NDArray[Any]], Any]:
-    """From NumPy to the kind of array that came in. Only someone who has torch can have given a tensor."""
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(given, torch.Tensor):
-        return lambda array: torch.from_numpy(np.ascontiguousarray(array))
-    return lambda array: array

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
-from ..blocks.encoder import EncoderOptions
+from ..blocks.stack import StackOptions
 from ..weights.name_map import either, tied
 from .bert import BERT_LAYER_ROWS, EMBEDDING_ROWS, BertConfig, bert_options
 from .family import EncoderFamily, Head
@@ -25,12 +25,10 @@ class ElectraConfig(BertConfig):
     intermediate_size: int = 1024
 
 
-def electra_options(config: ElectraConfig) -> EncoderOptions:
+def electra_options(config: ElectraConfig) -> StackOptions:
     """BERT's, on embeddings of `embedding_size`."""
-    return replace(
-        bert_options(config),
-        embedding_size=config.embedding_size,
-        has_projection=config.embedding_size != config.hidden_size,
+    return bert_options(config).with_embedding(
+        width=config.embedding_size, has_projection=config.embedding_size != config.hidden_size
     )
 
 

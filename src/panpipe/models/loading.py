@@ -18,19 +18,19 @@ from ..errors import ConfigError, MissingHead, UnknownFamily, WeightsMismatch, d
 from ..ops import Ops
 from ..weights.checkpoint import Checkpoint, open_checkpoint
 from ..weights.hub import resolve
-from ..weights.name_map import Join, Source, names_of
+from ..weights.name_map import Join, Row, Source, from_stored, names_of, stored_shape, to_stored
 from ..weights.slots import LinearSlot, Slot, Tensors, Tree, grow, random_tensors
 from ..weights.source import Source as Files
 from ..weights.source import read_json
 from .config import Config
 from .families import FAMILIES
-from .family import HEADS, EncoderFamily
+from .family import HEADS, Family
 
 __all__ = ["Stored", "checkpoint_tensors", "family_of", "fill", "find_files", "head_of", "load_config", "read_config"]
 
 Tensor = npt.NDArray[Any]
-Plan = dict[str, dict[str, tuple[str, ...]]]
-"""slot -> part -> the checkpoint's names, joined along the outputs."""
+Plan = dict[str, dict[str, tuple[Source, tuple[str, ...]]]]
+"""slot -> part -> how the checkpoint keeps it, and the names there; no names for zeros."""
 
 
 # -- the config ------------------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ def _type_in_name(name: str) -> str | None:
     return max((model_type for model_type in FAMILIES if model_type in last), key=len, default=None)
 
 
-def family_of(config: Config) -> EncoderFamily:
+def family_of(config: Config) -> Family:
     """The family of a config."""
     return FAMILIES[config.model_type]
 
@@ -86,7 +86,7 @@ def head_of(config: Config) -> str:
     """The head that config.architectures names; 'base' when it names none of ours."""
     for architecture in config.architectures:
         for kind in HEADS.values():
-            if kind.name != "base" and architecture.endswith(kind.class_suffix):
+            if kind.name != "base" and architecture.endswith(kind.class_suffixes):
                 return kind.name
         if architecture.endswith("ForPreTraining"):
             return "masked-lm"
@@ -125,7 +125,7 @@ class Stored:
 
 
 def fill(
-    files: Files, family: EncoderFamily, config: Config, head: str, *, new_head: bool = False, drop: Iterable[str] = ()
+    files: Files, family: Family, config: Config, head: str, *, new_head: bool = False, drop: Iterable[str] = ()
 ) -> Stored:
     """The tensors of a checkpoint for the model with that head.
 
@@ -145,16 +145,18 @@ def fill(
             source, prefix = family.source(config, head, slot, part)
             found = None if is_another_head and slot.startswith("head.") else _find(source, prefix, names)
             if found is None:
-                if slot in family.optional(head):
+                if isinstance(source, Row):
+                    plan[slot][part] = (source, ())
+                elif slot in family.optional(head):
                     absent_optional.add(slot)
                 elif new_head and slot.startswith("head."):
                     fresh.add(slot)
                 else:
                     missing.append(f"{slot}.{part} ({_wanted(source, prefix)})")
                 continue
-            has = _joined_shape([checkpoint.info(name).shape for name in found])
+            has = stored_shape(source, [checkpoint.info(name).shape for name in found])
             if has == shape:
-                plan[slot][part] = found
+                plan[slot][part] = (source, found)
             elif new_head and slot.startswith("head."):
                 fresh.add(slot)
             else:
@@ -174,17 +176,22 @@ def fill(
     def read(slot: str) -> Tensors:
         if slot in drawn:
             return drawn[slot]
-        return {part: _floats(_join([checkpoint.read(n) for n in found]), found) for part, found in plan[slot].items()}
+        return {
+            part: _floats(from_stored(source, [checkpoint.read(n) for n in found]), found)
+            if found
+            else np.zeros(slots[slot].shapes()[part], np.float32)
+            for part, (source, found) in plan[slot].items()
+        }
 
     def release(slot: str) -> None:
-        for found in plan[slot].values():
+        for _, found in plan[slot].values():
             for name in found:
                 checkpoint.release(name)
 
     return Stored(kept, read, release)
 
 
-def checkpoint_tensors(family: EncoderFamily, config: Config, head: str, stored: Stored) -> dict[str, Tensor]:
+def checkpoint_tensors(family: Family, config: Config, head: str, stored: Stored) -> dict[str, Tensor]:
     """The tensors under the names that transformers gives them, for writing: tied ones once."""
     tensors: dict[str, Tensor] = {}
     for slot, kind in stored.slots.items():
@@ -192,14 +199,20 @@ def checkpoint_tensors(family: EncoderFamily, config: Config, head: str, stored:
         for part in kind.shapes():
             source, prefix = family.source(config, head, slot, part)
             prefix = "" if head == "base" else prefix
-            if isinstance(source, Join):
-                pieces = np.split(parts[part], len(source.names))
-                tensors |= {
-                    prefix + name: np.ascontiguousarray(piece) for name, piece in zip(source.names, pieces, strict=True)
-                }
-            else:
-                tensors[prefix + names_of(source)[0]] = np.ascontiguousarray(parts[part])
+            stored_pieces = to_stored(source, parts[part], getattr(kind, "pieces", ()))
+            tensors |= {prefix + name: piece for name, piece in stored_pieces.items()}
     return tensors
+
+
+def tied_together(
+    family: Family, config: Config, head: str, tensors: Mapping[str, Tensors]
+) -> dict[str, dict[str, Tensor]]:
+    """Tensors by slot, where those that a checkpoint keeps once (tied ones) are the first of them."""
+    first: dict[tuple[Source, str], Tensor] = {}
+    return {
+        slot: {part: first.setdefault(family.source(config, head, slot, part), t) for part, t in parts.items()}
+        for slot, parts in tensors.items()
+    }
 
 
 def _find(source: Source, prefix: str, names: set[str]) -> tuple[str, ...] | None:
@@ -229,10 +242,6 @@ def _modern(name: str) -> str:
     return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
-def _join(pieces: list[Tensor]) -> Tensor:
-    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-
-
 def _floats(tensor: Tensor, names: tuple[str, ...]) -> Tensor:
     """float32 or float16, as engines take weights."""
     if tensor.dtype.kind != "f":
@@ -240,12 +249,6 @@ def _floats(tensor: Tensor, names: tuple[str, ...]) -> Tensor:
             f"{names[0]} holds {tensor.dtype}; weights must be floats. Quantised checkpoints are not supported."
         )
     return tensor.astype(np.float32) if tensor.dtype.itemsize > 4 else tensor
-
-
-def _joined_shape(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-    if len({shape[1:] for shape in shapes}) > 1 or not all(shapes):
-        return shapes[0]
-    return (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
 
 def _wanted(source: Source, prefix: str) -> str:

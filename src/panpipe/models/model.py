@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..batch import Batch
-from ..blocks.encoder import Trace
+from ..blocks.attending import Trace
 from ..blocks.heads import pooler
 from ..errors import ConfigError, InputError, InvalidArgument, ShapeError, TooLong, UnknownArgument, did_you_mean
 from ..ops import Ops, get_ops
@@ -22,7 +22,7 @@ from . import loading
 from .config import Config
 from .edge import ModelOutput, call_with_rectangles
 from .families import FAMILIES
-from .family import HEADS, EncoderFamily
+from .family import HEADS, Family
 from .loading import Stored
 
 __all__ = ["Model", "class_named", "class_of", "load_model"]
@@ -31,7 +31,9 @@ M = TypeVar("M", bound="Model")
 
 
 class Model:
-    """An encoder with a head. Made by `from_pretrained` or `from_config`; never changed by a call, safe in threads.
+    """A model of a family with a head. Made by `from_pretrained` or `from_config`.
+
+    Never changed by a call, safe in threads.
 
     config: the checkpoint's.   name_or_path: as the user typed it.   max_length: the most tokens of a sequence.
     head: its name in `panpipe.models.HEADS`.   ops: the engine.   weights: their tree, as the engine keeps them.
@@ -51,7 +53,7 @@ class Model:
     ) -> None:
         """With no stored tensors the weights are drawn at random, as `BertModel(BertConfig())` does in the course."""
         self.config = config
-        self.family: EncoderFamily = loading.family_of(config)
+        self.family: Family = loading.family_of(config)
         if self.model_types and config.model_type not in self.model_types:
             raise ConfigError(
                 f"{type(self).__name__} takes a {self.model_types[0]} config, not one of {config.model_type}."
@@ -117,25 +119,34 @@ class Model:
     # -- running -----------------------------------------------------------------------------------------------------
 
     @property
-    def max_length(self) -> int:
-        """The most tokens that a sequence may have, special tokens included."""
-        return self.options.max_length
+    def max_length(self) -> int | None:
+        """The most tokens that a sequence may have, special tokens included; None where there is no limit."""
+        limit: int | None = self.options.max_length
+        return limit
 
     def forward(self, batch: Batch, rows: Ints | None = None) -> npt.NDArray[np.float32]:
         """What the head answers for a ragged batch, as NumPy.
 
         base: hidden states [tokens, hidden].   masked-lm: logits [tokens, vocab].
         sequence-classification: logits [sequences, labels].   token-classification: [tokens, labels].
-        question-answering: [tokens, 2] for start and end.
+        question-answering: [tokens, 2] for start and end.   causal-lm: logits [tokens, vocab].
+        An encoder and decoder gives the decoder what it reads, one place later; seq2seq-lm: logits [tokens, vocab].
         rows: int32 [n], increasing: the tokens wanted; the answer then has n rows (not for sequence-classification).
         Raises TooLong, InputError for tokens that are not in the vocabulary.
         """
         return self.ops.numpy(self.run(batch, rows))
 
-    def run(self, batch: Batch, rows: Ints | None = None, trace: Trace | None = None) -> Array:
-        """`forward` in the engine's own arrays; `trace` collects hidden states and attentions."""
-        self._check(batch)
-        return self.family.forward(self.ops, self.weights, self.config, self.options, self.head, batch, rows, trace)
+    def run(self, batch: Batch, rows: Ints | None = None, trace: Trace | None = None, **target: Any) -> Array:
+        """`forward` in the engine's own arrays; `trace` collects hidden states and attentions.
+
+        target: of an encoder and decoder, `target=` what the decoder is given, a Batch, and its `target_trace=`.
+        """
+        self.check(batch)
+        if target.get("target") is not None:
+            self.check(target["target"], of_decoder=True)
+        return self.family.forward(
+            self.ops, self.weights, self.config, self.options, self.head, batch, rows, trace, **target
+        )
 
     def pool(self, batch: Batch, pooling: str = "mean", normalize: bool = False) -> npt.NDArray[np.float32]:
         """One vector per sequence of the base model's hidden states, [sequences, hidden]; see `Ops.pool`."""
@@ -165,20 +176,23 @@ class Model:
         """The model on rectangles [batch, tokens], as in the course; see `panpipe.models.edge`."""
         return call_with_rectangles(self, input_ids, attention_mask, token_type_ids, **options)
 
-    def _check(self, batch: Batch) -> None:
+    def check(self, batch: Batch, of_decoder: bool = False) -> None:
+        """Raises TooLong, ShapeError, InputError for a batch that the model (or its decoder) cannot take."""
+        options = self.options.decoder if of_decoder else self.options
         if len(batch.token_ids) == 0:
             return
         longest = int(batch.lengths.max())
-        if longest > self.max_length:
+        if options.max_length is not None and longest > options.max_length:
             raise TooLong(
-                f"a sequence has {longest} tokens; {self.name_or_path or 'the model'} takes at most {self.max_length}. "
+                f"a sequence has {longest} tokens; {self.name_or_path or 'the model'} takes at most "
+                f"{options.max_length}. "
                 "Truncate it, split it, or use a model with more positions."
             )
         if int(batch.lengths.min()) == 0:
             raise ShapeError("a sequence of the batch has no tokens; leave it out.")
         for name, ids, size in (
-            ("token", batch.token_ids, self.options.vocab_size),
-            ("token type", batch.token_type_ids, self.options.type_vocab_size),
+            ("token", batch.token_ids, options.vocab_size),
+            ("token type", batch.token_type_ids, options.type_vocab_size),
         ):
             if ids is not None and size and (int(ids.min()) < 0 or int(ids.max()) >= size):
                 raise InputError(
@@ -200,13 +214,12 @@ class Model:
 
     def num_parameters(self) -> int:
         """The number of weights; shared ones count once."""
-        shared = {"head.decoder.weight"} if self.config.tie_word_embeddings else set()
-        return sum(
-            int(np.prod(shape))
+        sizes = {
+            self.family.source(self.config, self.head, slot, part): int(np.prod(shape))
             for slot, kind in self.stored.slots.items()
             for part, shape in kind.shapes().items()
-            if f"{slot}.{part}" not in shared
-        )
+        }
+        return sum(sizes.values())
 
     def __reduce__(self) -> tuple[Any, ...]:
         tensors = {slot: dict(self.stored.read(slot)) for slot in self.stored.slots}
@@ -236,10 +249,10 @@ def class_of(cls: type[M], config: Config) -> type[M]:
     return class_named(loading.family_of(config), config.model_type, cls.head)  # type: ignore[return-value]
 
 
-def class_named(family: EncoderFamily, model_type: str, head: str) -> type[Model]:
+def class_named(family: Family, model_type: str, head: str) -> type[Model]:
     """The class of a family's model with that head: `BertForMaskedLM`."""
     prefix = family.class_prefixes[family.model_types.index(model_type)]
-    return CLASSES[prefix + HEADS[head].class_suffix]
+    return CLASSES[prefix + family.class_suffix(head)]
 
 
 def _family_classes() -> dict[str, type[Model]]:
@@ -247,7 +260,7 @@ def _family_classes() -> dict[str, type[Model]]:
     for family in dict.fromkeys(FAMILIES.values()):
         for model_type, prefix in zip(family.model_types, family.class_prefixes, strict=True):
             for head in family.heads:
-                name = prefix + HEADS[head].class_suffix
+                name = prefix + family.class_suffix(head)
                 about = f"{prefix} with the head for {head}." if head != "base" else f"{prefix} without a head."
                 namespace = {
                     "head": head,
@@ -262,7 +275,7 @@ def _family_classes() -> dict[str, type[Model]]:
 def _auto_classes() -> dict[str, type[Model]]:
     made: dict[str, type[Model]] = {}
     for kind in HEADS.values():
-        name = "AutoModel" + kind.class_suffix.removeprefix("Model")
+        name = "AutoModel" + kind.auto
         about = f"Makes the class for {kind.name} of whichever family a checkpoint is."
         made[name] = type(name, (Model,), {"head": kind.name, "__doc__": about, "__module__": "panpipe.models"})
     return made
@@ -272,13 +285,11 @@ def _ops(engine: str | Ops | None) -> Ops:
     return engine if isinstance(engine, Ops) else get_ops(engine)
 
 
-def _drawn(family: EncoderFamily, config: Config, head: str, seed: int) -> Stored:
+def _drawn(family: Family, config: Config, head: str, seed: int) -> Stored:
     slots = family.slots(config, head)
     generator = np.random.default_rng(seed)
     tensors = {name: random_tensors(slot, config.initializer_range, generator) for name, slot in slots.items()}
-    if "head.decoder" in tensors and config.tie_word_embeddings:
-        tensors["head.decoder"] = {**tensors["head.decoder"], "weight": tensors["embeddings.tokens"]["weight"]}
-    return Stored(slots, tensors.__getitem__)
+    return Stored(slots, loading.tied_together(family, config, head, tensors).__getitem__)
 
 
 def _rebuilt(name: str, config: Config, tensors: dict[str, Any], ops: Ops, name_or_path: str) -> Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from ..blocks.encoder import EncoderOptions
+from ..blocks.stack import Relative, StackOptions
 from ..weights.name_map import join
 from .bert import EMBEDDING_ROWS
 from .family import EncoderFamily
@@ -25,9 +25,10 @@ class MPNetConfig(RobertaConfig):
     relative_attention_num_buckets: int = 32
 
 
-def mpnet_options(config: MPNetConfig) -> EncoderOptions:
+def mpnet_options(config: MPNetConfig) -> StackOptions:
     """RoBERTa's, with relative positions and no token types, whatever the config says of them."""
-    return replace(roberta_options(config), type_vocab_size=0, relative_buckets=config.relative_attention_num_buckets)
+    relative = Relative(config.num_attention_heads, config.relative_attention_num_buckets)
+    return replace(roberta_options(config), relative=relative).with_embedding(type_vocab_size=0)
 
 
 FAMILY = EncoderFamily(

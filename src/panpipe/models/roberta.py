@@ -4,10 +4,10 @@ al. 2020, arXiv:1911.03894. BERT's encoder, with positions that begin after the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
-from ..blocks.encoder import EncoderOptions
+from ..blocks.stack import StackOptions
 from ..weights.name_map import either, tied
 from .bert import BERT_LAYER_ROWS, EMBEDDING_ROWS, BertConfig, bert_options
 from .family import EncoderFamily, Head
@@ -45,10 +45,10 @@ class CamembertConfig(RobertaConfig):
     vocab_size: int = 30522
 
 
-def roberta_options(config: RobertaConfig) -> EncoderOptions:
+def roberta_options(config: RobertaConfig) -> StackOptions:
     """BERT's, with positions counted from the one after the padding's."""
     padding = 1 if config.pad_token_id is None else config.pad_token_id
-    return replace(bert_options(config), first_position=padding + 1, padding_id=padding)
+    return bert_options(config).with_embedding(first_position=padding + 1, padding_id=padding)
 
 
 ROBERTA_HEADS = {

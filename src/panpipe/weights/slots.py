@@ -6,14 +6,26 @@ keeps them. This module knows neither checkpoints nor models.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Engine", "LinearSlot", "Norm", "NormSlot", "Slot", "TableSlot", "Tensors", "Tree", "grow", "random_tensors"]
+__all__ = [
+    "Engine",
+    "FormulaSlot",
+    "LinearSlot",
+    "Norm",
+    "NormSlot",
+    "Slot",
+    "TableSlot",
+    "Tensors",
+    "Tree",
+    "grow",
+    "random_tensors",
+]
 
 Tensor = npt.NDArray[Any]
 Tensors = Mapping[str, Tensor]
@@ -37,11 +49,15 @@ class Norm(NamedTuple):
 
 @dataclass(frozen=True)
 class LinearSlot:
-    """A linear map: weight [outputs, inputs], bias [outputs]."""
+    """A linear map: weight [outputs, inputs], bias [outputs].
+
+    pieces: the outputs of the parts that a checkpoint keeps apart; default equal parts.
+    """
 
     outputs: int
     inputs: int
     bias: bool = True
+    pieces: tuple[int, ...] = ()
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         return {"weight": (self.outputs, self.inputs)} | ({"bias": (self.outputs,)} if self.bias else {})
@@ -79,7 +95,21 @@ class TableSlot:
         return engine.table_weights(tensors["weight"])
 
 
-Slot = LinearSlot | NormSlot | TableSlot
+@dataclass(frozen=True)
+class FormulaSlot:
+    """A table that is computed, not stored: positions of sines and cosines.   vector: made ready as vectors are."""
+
+    make: Callable[[], Tensor]
+    vector: bool = False
+
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return {}
+
+    def ready(self, engine: Engine, tensors: Tensors) -> Any:
+        return engine.vector_weights(self.make()) if self.vector else engine.table_weights(self.make())
+
+
+Slot = LinearSlot | NormSlot | TableSlot | FormulaSlot
 
 
 class Tree:
