@@ -28,16 +28,29 @@ PyArrayObject* check(nb::handle value, int type, int dimensions, const char* nam
   return array;
 }
 
+// A matrix whose columns are contiguous; rows at any stride.
+template <class Rows, class Value>
+Rows rows_of(nb::handle value, int type, const char* name, const char* expected) {
+  PyArrayObject* array = check(value, type, 2, name, expected);
+  const npy_intp rows = PyArray_DIM(array, 0), columns = PyArray_DIM(array, 1);
+  constexpr npy_intp size = sizeof(Value);
+  const npy_intp stride = PyArray_STRIDE(array, 0);
+  Value* data = static_cast<Value*>(PyArray_DATA(array));
+  if (rows == 0 || columns == 0) return {data, rows, columns, columns};
+  if ((columns > 1 && PyArray_STRIDE(array, 1) != size) || stride % size != 0) refuse(value, name, expected);
+  return {data, rows, columns, stride / size};
+}
+
 void release_capsule(PyObject* capsule) { release_block(PyCapsule_GetPointer(capsule, nullptr)); }
 
-Result new_array(int dimensions, npy_intp* shape, std::size_t bytes, npy_intp* strides) {
+Result new_array(int dimensions, npy_intp* shape, std::size_t bytes, npy_intp* strides, int type = NPY_FLOAT32) {
   void* block = take_block(bytes);
   PyObject* capsule = PyCapsule_New(block, nullptr, release_capsule);
   if (capsule == nullptr) {
     release_block(block);
     throw nb::python_error();
   }
-  PyObject* array = PyArray_New(&PyArray_Type, dimensions, shape, NPY_FLOAT32, strides, block, 0,
+  PyObject* array = PyArray_New(&PyArray_Type, dimensions, shape, type, strides, block, 0,
                                 NPY_ARRAY_ALIGNED | NPY_ARRAY_WRITEABLE, nullptr);
   if (array == nullptr) {
     Py_DECREF(capsule);
@@ -70,14 +83,18 @@ std::string describe(nb::handle value) {
 }
 
 Matrix matrix_of(nb::handle value, const char* name) {
-  constexpr const char* expected = "a float32 matrix with contiguous rows";
-  PyArrayObject* array = check(value, NPY_FLOAT32, 2, name, expected);
-  const npy_intp rows = PyArray_DIM(array, 0), columns = PyArray_DIM(array, 1);
-  constexpr npy_intp size = sizeof(float);
-  const npy_intp stride = PyArray_STRIDE(array, 0);
-  if (rows == 0 || columns == 0) return {static_cast<const float*>(PyArray_DATA(array)), rows, columns, columns};
-  if ((columns > 1 && PyArray_STRIDE(array, 1) != size) || stride % size != 0) refuse(value, name, expected);
-  return {static_cast<const float*>(PyArray_DATA(array)), rows, columns, stride / size};
+  return rows_of<Matrix, const float>(value, NPY_FLOAT32, name, "a float32 matrix with contiguous rows");
+}
+
+WritableMatrix writable_matrix_of(nb::handle value, const char* name) {
+  constexpr const char* expected = "a float32 matrix with contiguous rows that may be written to";
+  PyArrayObject* array = as_array(value);
+  if (array == nullptr || !PyArray_ISWRITEABLE(array)) refuse(value, name, expected);
+  return rows_of<WritableMatrix, float>(value, NPY_FLOAT32, name, expected);
+}
+
+IntegerMatrix integer_matrix_of(nb::handle value, const char* name) {
+  return rows_of<IntegerMatrix, const std::int32_t>(value, NPY_INT32, name, "an int32 matrix with contiguous rows");
 }
 
 Vector vector_of(nb::handle value, const char* name) {
@@ -138,6 +155,13 @@ Result new_spread_matrix(Index rows, Index columns) {
 Result new_like(nb::handle value) {
   PyArrayObject* array = reinterpret_cast<PyArrayObject*>(value.ptr());
   return new_array(PyArray_NDIM(array), PyArray_DIMS(array), static_cast<std::size_t>(PyArray_NBYTES(array)), nullptr);
+}
+
+IntegerResult new_integer_matrix(Index rows, Index columns) {
+  npy_intp shape[2] = {rows, columns};
+  static_assert(sizeof(std::int32_t) == sizeof(float), "a result is as large with either");
+  Result result = new_array(2, shape, static_cast<std::size_t>(rows * columns) * sizeof(float), nullptr, NPY_INT32);
+  return {std::move(result.array), static_cast<std::int32_t*>(static_cast<void*>(result.data))};
 }
 
 }  // namespace panpipe

@@ -37,11 +37,25 @@ struct Vector {
 };
 Vector vector_of(nanobind::handle value, const char* name);
 
+// The same, to be written into.
+struct WritableMatrix {
+  float* data;
+  Index rows, columns, stride;
+};
+WritableMatrix writable_matrix_of(nanobind::handle value, const char* name);
+
 struct Integers {
   const std::int32_t* data;
   Index size;
 };
 Integers integers_of(nanobind::handle value, const char* name);
+
+// An int32 matrix whose columns are contiguous.
+struct IntegerMatrix {
+  const std::int32_t* data;
+  Index rows, columns, stride;
+};
+IntegerMatrix integer_matrix_of(nanobind::handle value, const char* name);
 
 // A contiguous, aligned float32 or float16 matrix.
 struct Table {
@@ -78,5 +92,11 @@ Result new_matrix(Index rows, Index columns);
 Result new_spread_matrix(Index rows, Index columns);
 
 Result new_like(nanobind::handle value);
+
+struct IntegerResult {
+  nanobind::object array;
+  std::int32_t* data;
+};
+IntegerResult new_integer_matrix(Index rows, Index columns);
 
 }  // namespace panpipe

@@ -126,19 +126,13 @@ class Engine {
   }
 
   nb::object attention(nb::handle q, nb::handle k, nb::handle v, nb::handle q_offsets, nb::handle kv_offsets,
-                       int num_heads, int num_kv_heads, float scale, bool causal, nb::handle relative_bias,
-                       nb::handle q_positions) const {
+                       int num_heads, int num_kv_heads, float scale, bool causal, nb::handle window,
+                       nb::handle relative_bias, nb::handle q_positions) const {
     AttentionArguments a{};
     a.q = matrix_of(q, "q");
     a.k = matrix_of(k, "k");
     a.v = matrix_of(v, "v");
-    if (num_heads < 1 || num_kv_heads < 1 || num_heads % num_kv_heads != 0) {
-      throw InvalidArgument("num_kv_heads (" + std::to_string(num_kv_heads) + ") must divide num_heads (" +
-                            std::to_string(num_heads) + ").");
-    }
-    a.num_heads = num_heads;
-    a.num_kv_heads = num_kv_heads;
-    a.head_size = static_cast<int>(a.q.columns / num_heads);
+    set_heads(a, num_heads, num_kv_heads);
     if (a.q.columns != Index{a.head_size} * num_heads || a.k.columns != Index{a.head_size} * num_kv_heads ||
         a.v.columns != a.k.columns || a.k.rows != a.v.rows) {
       throw ShapeError("q is " + describe(q) + ", k is " + describe(k) + ", v is " + describe(v) + "; with " +
@@ -152,35 +146,29 @@ class Engine {
       throw ShapeError("q_offsets has " + std::to_string(qo.size) + " values and kv_offsets " + std::to_string(ko.size) +
                        "; both must be [sequences + 1].");
     }
-    a.q_offsets = qo.data;
     a.kv_offsets = ko.data;
-    a.scale = std::isnan(scale) ? 1.0f / std::sqrt(static_cast<float>(a.head_size)) : scale;
-    a.causal = causal;
-    if (!relative_bias.is_none()) {
-      const Table bias = table_of(relative_bias, "relative_bias");
-      if (bias.half || bias.rows != num_heads || bias.columns % 2 != 1) {
-        throw ShapeError("relative_bias is " + describe(relative_bias) + "; it must be float32 [" +
-                         std::to_string(num_heads) + " heads, 2 * span + 1].");
-      }
-      a.relative_bias = static_cast<const float*>(bias.data);
-      a.span = static_cast<int>(bias.columns / 2);
+    return attend(a, qo, scale, causal, window, relative_bias, q_positions);
+  }
+
+  nb::object paged_attention(nb::handle q, nb::handle cache, nb::handle tables, nb::handle q_offsets,
+                             nb::handle kv_lengths, int block_size, int num_heads, int num_kv_heads, float scale,
+                             bool causal, nb::handle window, nb::handle relative_bias, nb::handle q_positions) const {
+    AttentionArguments a{};
+    a.q = matrix_of(q, "q");
+    const Matrix both = matrix_of(cache, "cache");
+    set_heads(a, num_heads, num_kv_heads);
+    const Index width = Index{a.head_size} * num_kv_heads;
+    if (a.q.columns != Index{a.head_size} * num_heads || both.columns != 2 * width) {
+      throw ShapeError("q is " + describe(q) + ", cache is " + describe(cache) + "; with " + std::to_string(num_heads) +
+                       " heads and " + std::to_string(num_kv_heads) + " key/value heads they must be [q_tokens, " +
+                       std::to_string(num_heads) + " * head_size] and [blocks * block_size, 2 * " +
+                       std::to_string(num_kv_heads) + " * head_size].");
     }
-    if (!q_positions.is_none()) {
-      const Integers positions = integers_of(q_positions, "q_positions");
-      if (positions.size != a.q.rows) {
-        throw ShapeError("q_positions has " + std::to_string(positions.size) + " values for " +
-                         std::to_string(a.q.rows) + " queries.");
-      }
-      a.q_positions = positions.data;
-    }
-    Result result = new_matrix(a.q.rows, a.q.columns);
-    a.out = result.data;
-    const Unlocked unlocked;
-    const std::vector<AttentionItem> items = items_of(qo);
-    a.items = items.data();
-    a.num_items = static_cast<int>(items.size());
-    kernels->attention(a);
-    return result.array;
+    a.k = {both.data, both.rows, width, both.stride};
+    a.v = {both.data + width, both.rows, width, both.stride};
+    const Integers qo = offsets_of(q_offsets, "q_offsets", a.q.rows);
+    set_blocks(a, tables, integers_of(kv_lengths, "kv_lengths"), block_size, qo.size - 1);
+    return attend(a, qo, scale, causal, window, relative_bias, q_positions);
   }
 
   nb::object embed(nb::handle tables, nb::handle indices) const {
@@ -224,6 +212,97 @@ class Engine {
     return result.array;
   }
 
+  void store(nb::handle cache, nb::handle rows, nb::handle x) const {
+    const WritableMatrix to = writable_matrix_of(cache, "cache");
+    const Integers wanted = integers_of(rows, "rows");
+    const Matrix from = matrix_of(x, "x");
+    if (from.columns != to.columns || from.rows != wanted.size) {
+      throw ShapeError("x is " + describe(x) + "; to be stored in " + std::to_string(wanted.size) + " rows of " +
+                       describe(cache) + " it must be " + shape_text(wanted.size, to.columns) + ".");
+    }
+    check_rows(wanted, to.rows, "rows");
+    const Unlocked unlocked;
+    kernels->store(to.data, to.stride, wanted.data, from);
+  }
+
+  nb::object gate(nb::handle x, int activation) const {
+    GateArguments a{};
+    a.x = matrix_of(x, "x");
+    if (a.x.columns % 2 != 0) {
+      throw ShapeError("x is " + describe(x) + "; it must have two halves, of as many columns each.");
+    }
+    a.activation = static_cast<Activation>(activation);
+    Result result = new_spread_matrix(a.x.rows, a.x.columns / 2);
+    a.out = result.data;
+    a.out_stride = result.stride;
+    const Unlocked unlocked;
+    kernels->gate(a);
+    return result.array;
+  }
+
+  nb::object rotate(nb::handle x, nb::handle cosines, nb::handle sines, nb::handle positions, int num_heads) const {
+    RotateArguments a{};
+    a.x = matrix_of(x, "x");
+    const Table c = table_of(cosines, "cosines"), s = table_of(sines, "sines");
+    const Integers places = integers_of(positions, "positions");
+    if (num_heads < 1 || a.x.columns % num_heads != 0 || places.size != a.x.rows) {
+      throw ShapeError("x is " + describe(x) + " with " + std::to_string(places.size) + " positions; with " +
+                       std::to_string(num_heads) + " heads it must be [tokens, " + std::to_string(num_heads) +
+                       " * head_size], and have a position for each token.");
+    }
+    if (c.half || s.half || c.rows != s.rows || c.columns != s.columns || 2 * c.columns * num_heads > a.x.columns) {
+      throw ShapeError("cosines are " + describe(cosines) + " and sines " + describe(sines) +
+                       "; both must be float32 [rows, n] with 2 * n at most the head size, " +
+                       std::to_string(a.x.columns / num_heads) + ".");
+    }
+    check_rows(places, c.rows, "positions");
+    a.cosines = static_cast<const float*>(c.data);
+    a.sines = static_cast<const float*>(s.data);
+    a.half = c.columns;
+    a.positions = places.data;
+    a.num_heads = num_heads;
+    Result result = new_matrix(a.x.rows, a.x.columns);
+    a.out = result.data;
+    const Unlocked unlocked;
+    kernels->rotate(a);
+    return result.array;
+  }
+
+  nb::object log_softmax(nb::handle x) const {
+    const Matrix matrix = matrix_of(x, "x");
+    Result result = new_matrix(matrix.rows, matrix.columns);
+    const Unlocked unlocked;
+    kernels->log_softmax(matrix, result.data);
+    return result.array;
+  }
+
+  nb::object top(nb::handle x, Index count) const {
+    TopArguments a{};
+    a.x = matrix_of(x, "x");
+    if (count < 1 || count > a.x.columns) {
+      throw InvalidArgument("count is " + std::to_string(count) + "; of " + describe(x) + " it must be 1 to " +
+                            std::to_string(a.x.columns) + ".");
+    }
+    a.count = count;
+    const Result values = new_matrix(a.x.rows, count);
+    const IntegerResult columns = new_integer_matrix(a.x.rows, count);
+    a.values = values.data;
+    a.columns = columns.data;
+    {
+      const Unlocked unlocked;
+      const Block working(a.x.rows * kernels->top_groups(a.x.columns));
+      a.largest = working.data;
+      kernels->top(a);
+    }
+    for (Index r = 0; r < a.x.rows; ++r) {
+      if (a.columns[r * count] < 0) {
+        throw InvalidArgument("row " + std::to_string(r) + " of x has fewer than " + std::to_string(count) +
+                              " values that are numbers.");
+      }
+    }
+    return nb::make_tuple(values.array, columns.array);
+  }
+
   nb::object activate(nb::handle x, int activation) const {
     const Values values = values_of(x, "x");
     Result result = new_like(x);
@@ -265,6 +344,88 @@ class Engine {
   const Kernels* kernels;
 
  private:
+  // Memory for a while.
+  struct Block {
+    explicit Block(Index floats) : data(static_cast<float*>(take_block(static_cast<std::size_t>(floats) * sizeof(float)))) {}
+    ~Block() { release_block(data); }
+    Block(const Block&) = delete;
+    Block& operator=(const Block&) = delete;
+    float* const data;
+  };
+
+  static void set_heads(AttentionArguments& a, int num_heads, int num_kv_heads) {
+    if (num_heads < 1 || num_kv_heads < 1 || num_heads % num_kv_heads != 0) {
+      throw InvalidArgument("num_kv_heads (" + std::to_string(num_kv_heads) + ") must divide num_heads (" +
+                            std::to_string(num_heads) + ").");
+    }
+    a.num_heads = num_heads;
+    a.num_kv_heads = num_kv_heads;
+    a.head_size = static_cast<int>(a.q.columns / num_heads);
+  }
+
+  // Checks all rows that will be read; what a table holds past its sequence's keys is never looked at.
+  static void set_blocks(AttentionArguments& a, nb::handle tables, const Integers& kv_lengths, int block_size,
+                         Index sequences) {
+    const IntegerMatrix blocks = integer_matrix_of(tables, "tables");
+    if (block_size < 1) throw InvalidArgument("block_size is " + std::to_string(block_size) + "; it must be 1 or more.");
+    if (blocks.rows != sequences || kv_lengths.size != sequences) {
+      throw ShapeError("tables is " + describe(tables) + " and kv_lengths has " + std::to_string(kv_lengths.size) +
+                       " values; with " + std::to_string(sequences) + " sequences they must be [" +
+                       std::to_string(sequences) + ", most_blocks] and [" + std::to_string(sequences) + "].");
+    }
+    const Index all_blocks = a.k.rows / block_size;
+    for (Index s = 0; s < sequences; ++s) {
+      const Index keys = kv_lengths.data[s];
+      if (keys < 0 || keys > blocks.columns * block_size) {
+        throw InvalidArgument("kv_lengths has the value " + std::to_string(keys) + "; " + std::to_string(blocks.columns) +
+                              " blocks of " + std::to_string(block_size) + " hold 0 to " +
+                              std::to_string(blocks.columns * block_size) + " keys.");
+      }
+      check_rows({blocks.data + s * blocks.stride, ceil_div(keys, block_size)}, all_blocks, "tables", "blocks");
+    }
+    a.tables = blocks.data;
+    a.table_stride = blocks.stride;
+    a.block_size = block_size;
+    a.kv_lengths = kv_lengths.data;
+  }
+
+  // What is left to do for attention when it is known where the keys lie.
+  nb::object attend(AttentionArguments& a, const Integers& q_offsets, float scale, bool causal, nb::handle window,
+                    nb::handle relative_bias, nb::handle q_positions) const {
+    a.q_offsets = q_offsets.data;
+    a.scale = std::isnan(scale) ? 1.0f / std::sqrt(static_cast<float>(a.head_size)) : scale;
+    a.causal = causal;
+    if (!window.is_none()) {
+      a.window = nb::cast<Index>(window);
+      if (a.window < 1) throw InvalidArgument("window is " + std::to_string(a.window) + "; it must be 1 or more, or None.");
+    }
+    if (!relative_bias.is_none()) {
+      const Table bias = table_of(relative_bias, "relative_bias");
+      if (bias.half || bias.rows != a.num_heads || bias.columns % 2 != 1) {
+        throw ShapeError("relative_bias is " + describe(relative_bias) + "; it must be float32 [" +
+                         std::to_string(a.num_heads) + " heads, 2 * span + 1].");
+      }
+      a.relative_bias = static_cast<const float*>(bias.data);
+      a.span = static_cast<int>(bias.columns / 2);
+    }
+    if (!q_positions.is_none()) {
+      const Integers positions = integers_of(q_positions, "q_positions");
+      if (positions.size != a.q.rows) {
+        throw ShapeError("q_positions has " + std::to_string(positions.size) + " values for " +
+                         std::to_string(a.q.rows) + " queries.");
+      }
+      a.q_positions = positions.data;
+    }
+    Result result = new_matrix(a.q.rows, a.q.columns);
+    a.out = result.data;
+    const Unlocked unlocked;
+    const std::vector<AttentionItem> items = items_of(q_offsets);
+    a.items = items.data();
+    a.num_items = static_cast<int>(items.size());
+    kernels->attention(a);
+    return result.array;
+  }
+
   static nb::object norm(nb::handle x, nb::handle weight, nb::handle bias, float epsilon,
                          void (*kernel)(const NormArguments&)) {
     NormArguments a{};
@@ -285,7 +446,8 @@ class Engine {
     return result.array;
   }
 
-  static void check_rows(const Integers& indices, Index rows, const char* name) {
+  static void check_rows(const Integers& indices, Index rows, const char* name,
+                         const char* what = "rows") {
     // One comparison for both ends: a negative index is a large unsigned number.
     std::uint32_t largest_index = 0;
     for (Index i = 0; i < indices.size; ++i) {
@@ -293,8 +455,8 @@ class Engine {
     }
     if (indices.size > 0 && static_cast<Index>(largest_index) >= rows) {
       throw InvalidArgument(std::string(name) + " has the value " +
-                            std::to_string(static_cast<std::int32_t>(largest_index)) + "; there are rows 0 to " +
-                            std::to_string(rows - 1) + ".");
+                            std::to_string(static_cast<std::int32_t>(largest_index)) + "; there are " + what +
+                            " 0 to " + std::to_string(rows - 1) + ".");
     }
   }
 
@@ -311,12 +473,11 @@ class Engine {
 
   // Long sequences are cut, so that threads share them too; in equal parts, so that none is a thin remainder.
   static std::vector<AttentionItem> items_of(const Integers& q_offsets) {
-    constexpr Index most_queries = 192;
     std::vector<AttentionItem> items;
     items.reserve(static_cast<std::size_t>(q_offsets.size));
     for (Index s = 0; s + 1 < q_offsets.size; ++s) {
       const Index begin = q_offsets.data[s], queries = q_offsets.data[s + 1] - begin;
-      const Index parts = ceil_div(queries, most_queries);
+      const Index parts = ceil_div(queries, AttentionItem::most_queries);
       for (Index part = 0; part < parts; ++part) {
         const Index from = part_begin(queries, parts, part), to = part_begin(queries, parts, part + 1);
         items.push_back({static_cast<std::int32_t>(s), static_cast<std::int32_t>(begin + from),
@@ -435,7 +596,15 @@ NB_MODULE(_native, m) {
       .def("pack", &Engine::pack, "weight"_a, "bias"_a.none(), nb::rv_policy::take_ownership)
       .def("linear", &Engine::linear, "x"_a, "weight"_a, "activation"_a, "residual"_a.none())
       .def("attention", &Engine::attention, "q"_a, "k"_a, "v"_a, "q_offsets"_a, "kv_offsets"_a, "num_heads"_a,
-           "num_kv_heads"_a, "scale"_a, "causal"_a, "relative_bias"_a.none(), "q_positions"_a.none())
+           "num_kv_heads"_a, "scale"_a, "causal"_a, "window"_a.none(), "relative_bias"_a.none(), "q_positions"_a.none())
+      .def("paged_attention", &Engine::paged_attention, "q"_a, "cache"_a, "tables"_a, "q_offsets"_a, "kv_lengths"_a,
+           "block_size"_a, "num_heads"_a, "num_kv_heads"_a, "scale"_a, "causal"_a, "window"_a.none(), "relative_bias"_a.none(),
+           "q_positions"_a.none())
+      .def("store", &Engine::store, "cache"_a, "rows"_a, "x"_a)
+      .def("gate", &Engine::gate, "x"_a, "activation"_a)
+      .def("rotate", &Engine::rotate, "x"_a, "cosines"_a, "sines"_a, "positions"_a, "num_heads"_a)
+      .def("log_softmax", &Engine::log_softmax, "x"_a)
+      .def("top", &Engine::top, "x"_a, "count"_a)
       .def("embed", &Engine::embed, "tables"_a, "indices"_a)
       .def("take", &Engine::take, "x"_a, "rows"_a)
       .def("activate", &Engine::activate, "x"_a, "activation"_a)

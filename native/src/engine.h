@@ -44,18 +44,25 @@ struct LinearArguments {
 
 // A stretch of the queries of one sequence: what one thread computes at a time (for each head).
 struct AttentionItem {
+  static constexpr Index most_queries = 192;
   std::int32_t sequence, first_query, queries;
 };
 
 struct AttentionArguments {
   Matrix q, k, v;
   const std::int32_t* q_offsets;   // [sequences + 1]
-  const std::int32_t* kv_offsets;  // [sequences + 1]
+  const std::int32_t* kv_offsets;  // [sequences + 1]; null where keys and values lie in blocks
+  // Blocks: the key at place j of sequence s is in row tables[s][j / block_size] * block_size + j % block_size.
+  const std::int32_t* tables;      // [sequences, blocks], rows at a stride; null where they lie end to end
+  Index table_stride;
+  int block_size;
+  const std::int32_t* kv_lengths;  // [sequences]
   const AttentionItem* items;
   int num_items;
   int num_heads, num_kv_heads, head_size;
   float scale;
   bool causal;
+  Index window;                    // with causal: how many of the last keys are seen; 0 for all
   const float* relative_bias;      // [num_heads, 2 * span + 1] or null
   int span;
   const std::int32_t* q_positions;  // [q_tokens] or null
@@ -80,6 +87,30 @@ struct NormArguments {
   float* out;
 };
 
+struct GateArguments {
+  Matrix x;  // [tokens, 2 * inner]
+  Activation activation;
+  float* out;  // [tokens, inner]
+  Index out_stride;
+};
+
+struct RotateArguments {
+  Matrix x;  // [tokens, num_heads * head_size]
+  const float *cosines, *sines;  // [rows, half]
+  Index half;
+  const std::int32_t* positions;  // [tokens]
+  int num_heads;
+  float* out;  // contiguous
+};
+
+struct TopArguments {
+  Matrix x;
+  Index count;
+  float* largest;         // working memory, `top_groups` floats a row
+  float* values;          // [rows, count]
+  std::int32_t* columns;  // [rows, count]; a row with fewer numbers than that has -1 in front
+};
+
 struct PoolArguments {
   Matrix x;
   const std::int32_t* offsets;
@@ -102,6 +133,12 @@ struct Kernels {
   void (*activate)(const float* from, float* to, Index size, Activation activation);
   void (*pool)(const PoolArguments&);
   void (*take)(const Matrix& x, const std::int32_t* rows, Index count, float* out);
+  void (*store)(float* cache, Index cache_stride, const std::int32_t* rows, const Matrix& x);
+  void (*gate)(const GateArguments&);
+  void (*rotate)(const RotateArguments&);
+  void (*log_softmax)(const Matrix& x, float* out);
+  Index (*top_groups)(Index columns);  // how many floats a row `TopArguments::largest` needs
+  void (*top)(const TopArguments&);
   double (*fma_work)(Index rounds);             // floating-point operations done
   float (*read_work)(const float* data, Index size);  // sum, so that no read is dropped
 };

@@ -5,10 +5,14 @@
 #include "kernels/activation.h"
 #include "kernels/attention.h"
 #include "kernels/embedding.h"
+#include "kernels/gate.h"
 #include "kernels/gemm.h"
+#include "kernels/log_softmax.h"
 #include "kernels/machine.h"
 #include "kernels/norm.h"
 #include "kernels/pooling.h"
+#include "kernels/rotary.h"
+#include "kernels/top.h"
 
 namespace panpipe {
 
@@ -28,6 +32,12 @@ const Kernels* PANPIPE_SIMD_TABLE() {
       Activations<S>::activate,
       Pooler<S>::pool,
       Embedding<S>::take,
+      Embedding<S>::store,
+      Gates<S>::gate,
+      Rotary<S>::rotate,
+      LogSoftmax<S>::log_softmax,
+      Top<S>::groups,
+      Top<S>::top,
       Machine<S>::fma_work,
       Machine<S>::read_work,
   };

@@ -8,6 +8,8 @@
 
 #include <cstddef>
 
+#include "portable.h"
+
 namespace panpipe {
 
 using ChunkFunction = void (*)(void* context, int chunk);
@@ -22,6 +24,16 @@ template <class Function>
 void parallel_for(int chunks, Function function) {
   if (chunks == 1) return function(0);
   run_parallel(chunks, [](void* context, int chunk) { (*static_cast<Function*>(context))(chunk); }, &function);
+}
+
+// Calls row(r) for every row, in chunks of some 16 thousand values: as many as it pays to hand to another thread.
+template <class Row>
+void each_row(Index rows, Index columns, Row row) {
+  const Index chunks = smaller(rows, ceil_div(rows * columns, 1 << 14));
+  parallel_for(static_cast<int>(larger(chunks, 1)), [&](int chunk) {
+    const Index parts = larger(chunks, 1), end = part_begin(rows, parts, chunk + 1);
+    for (Index r = part_begin(rows, parts, chunk); r < end; ++r) row(r);
+  });
 }
 
 // Working memory of the calling thread, 64-byte aligned, kept until the thread ends; what it held is lost.

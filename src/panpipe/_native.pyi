@@ -41,9 +41,38 @@ class Engine:
         num_kv_heads: int,
         scale: float,
         causal: bool,
+        window: int | None,
         relative_bias: NDArray[float32] | None,
         q_positions: NDArray[int32] | None,
     ) -> NDArray[float32]: ...
+    def paged_attention(
+        self,
+        q: NDArray[float32],
+        cache: NDArray[float32],
+        tables: NDArray[int32],
+        q_offsets: NDArray[int32],
+        kv_lengths: NDArray[int32],
+        block_size: int,
+        num_heads: int,
+        num_kv_heads: int,
+        scale: float,
+        causal: bool,
+        window: int | None,
+        relative_bias: NDArray[float32] | None,
+        q_positions: NDArray[int32] | None,
+    ) -> NDArray[float32]: ...
+    def store(self, cache: NDArray[float32], rows: NDArray[int32], x: NDArray[float32]) -> None: ...
+    def gate(self, x: NDArray[float32], activation: int) -> NDArray[float32]: ...
+    def rotate(
+        self,
+        x: NDArray[float32],
+        cosines: NDArray[float32],
+        sines: NDArray[float32],
+        positions: NDArray[int32],
+        num_heads: int,
+    ) -> NDArray[float32]: ...
+    def log_softmax(self, x: NDArray[float32]) -> NDArray[float32]: ...
+    def top(self, x: NDArray[float32], count: int) -> tuple[NDArray[float32], NDArray[int32]]: ...
     def embed(self, tables: Sequence[Any], indices: Sequence[NDArray[int32]]) -> NDArray[float32]: ...
     def take(self, x: NDArray[float32], rows: NDArray[int32]) -> NDArray[float32]: ...
     def activate(self, x: NDArray[float32], activation: int) -> NDArray[float32]: ...

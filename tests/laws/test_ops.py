@@ -305,6 +305,13 @@ def test_attention_over_ragged_batches(
         check_attention(ops, rng, *RAGGED[case], num_heads, num_kv_heads, size, causal, bias)
 
 
+@pytest.mark.parametrize("case", RAGGED)
+@pytest.mark.parametrize("window", [1, 2, 16, 37, 300])
+def test_attention_to_a_window_of_the_last_keys(ops: Ops, rng: np.random.Generator, case: str, window: int) -> None:
+    check_attention(ops, rng, *RAGGED[case], 2, 1, 20, True, normal(rng, 2, 2 * 9 + 1), window=window)
+    check_paged(ops, rng, *RAGGED[case], causal=True, window=window)
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 80, 128])
 def test_attention_at_awkward_head_sizes(ops: Ops, rng: np.random.Generator, size: int) -> None:
     check_attention(ops, rng, (1, 13, 40), (5, 13, 40), 3, 1, size, size % 2 == 0, None)
@@ -317,7 +324,8 @@ def test_attention_at_awkward_lengths(ops: Ops, rng: np.random.Generator, keys: 
 
 def test_attention_by_given_positions(ops: Ops, rng: np.random.Generator) -> None:
     positions = np.array([0, 5, 2, 2, 9, -1, 40], np.int32)  # any order; before the first and past the last key too
-    check_attention(ops, rng, (5, 2), (8, 30), 2, 1, 16, True, normal(rng, 2, 7), positions)
+    for window in (None, 4):
+        check_attention(ops, rng, (5, 2), (8, 30), 2, 1, 16, True, normal(rng, 2, 7), positions, window)
 
 
 def test_attention_with_a_scale_and_large_scores(ops: Ops, rng: np.random.Generator) -> None:
@@ -342,6 +350,7 @@ def check_attention(
     causal: bool,
     bias: Any,
     positions: Any = None,
+    window: int | None = None,
 ) -> None:
     q_offsets, kv_offsets = offsets_of(*q_lengths), offsets_of(*kv_lengths)
     queries = normal(rng, sum(q_lengths), num_heads * size + 3)  # q, k and v are columns of wider matrices
@@ -356,6 +365,7 @@ def check_attention(
         "num_kv_heads": num_kv_heads,
         "causal": causal,
         "q_positions": positions,
+        "window": window,
     }
     whole_q, whole_k = ops.array(queries), ops.array(keys)
     got = ops.attention(
@@ -370,6 +380,250 @@ def check_attention(
     want = TRUTH.attention(wide(q), wide(k), wide(v), q_offsets, kv_offsets, relative_bias=wide(bias), **options)
     # An average of values near 1 with weights from scores near 1: each of a few steps rounds once or twice.
     close(ops.numpy(got), want, 64 * ROUNDING)
+
+
+# -- keys and values in blocks ---------------------------------------------------------------------------------------
+
+GARBAGE = np.iinfo(np.int32).min
+
+
+def paged(rng: np.random.Generator, lengths: tuple[int, ...], width: int, block_size: int) -> tuple[Any, Any, Any]:
+    """A cache of random keys and values, tables of blocks in no order (with nonsense where none is used), lengths."""
+    counts = [-(-length // block_size) for length in lengths]
+    free = rng.permutation(sum(counts) + 2).astype(np.int32)
+    tables = np.full((len(lengths), max(counts, default=0) + 1), GARBAGE, np.int32)
+    cache = np.full((len(free) * block_size, 2 * width), np.nan, np.float32)
+    taken = 0
+    for table, count, length in zip(tables, counts, lengths, strict=True):
+        table[:count] = free[taken : taken + count]
+        taken += count
+        places = np.arange(length)
+        cache[table[places // block_size] * block_size + places % block_size] = normal(rng, length, 2 * width)
+    return cache, tables, np.array(lengths, np.int32)
+
+
+def check_paged(
+    ops: Ops,
+    rng: np.random.Generator,
+    q_lengths: tuple[int, ...],
+    kv_lengths: tuple[int, ...],
+    heads: tuple[int, int] = (4, 2),
+    size: int = 20,
+    block_size: int = 16,
+    **options: Any,
+) -> None:
+    num_heads, num_kv_heads = heads
+    cache, tables, lengths = paged(rng, kv_lengths, num_kv_heads * size, block_size)
+    queries, q_offsets = normal(rng, sum(q_lengths), num_heads * size + 3), offsets_of(*q_lengths)
+    options |= {"block_size": block_size, "num_heads": num_heads, "num_kv_heads": num_kv_heads}
+    bias = options.pop("relative_bias", None)
+    got = ops.paged_attention(
+        ops.array(queries)[:, 1 : 1 + num_heads * size],
+        ops.array(cache),
+        tables,
+        q_offsets,
+        lengths,
+        relative_bias=None if bias is None else ops.vector_weights(bias),
+        **options,
+    )
+    q = wide(queries[:, 1 : 1 + num_heads * size])
+    want = TRUTH.paged_attention(q, wide(cache), tables, q_offsets, lengths, relative_bias=wide(bias), **options)
+    close(ops.numpy(got), want, 64 * ROUNDING)
+
+
+@pytest.mark.parametrize("case", RAGGED)
+@pytest.mark.parametrize("block_size", [1, 4, 5, 16])
+def test_paged_attention_over_ragged_batches(ops: Ops, rng: np.random.Generator, case: str, block_size: int) -> None:
+    check_paged(ops, rng, *RAGGED[case], block_size=block_size)
+    check_paged(ops, rng, *RAGGED[case], block_size=block_size, causal=True, relative_bias=normal(rng, 4, 2 * 9 + 1))
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 8, 15, 16, 17, 33, 64, 65, 80, 128])
+@pytest.mark.parametrize("heads", [(1, 1), (6, 2), (8, 1)])
+def test_paged_attention_at_awkward_head_sizes(
+    ops: Ops, rng: np.random.Generator, size: int, heads: tuple[int, int]
+) -> None:
+    check_paged(ops, rng, (1, 3, 16, 17), (29, 3, 64, 17), heads, size, causal=size % 2 == 0)
+
+
+@pytest.mark.parametrize("keys", [size for size in AWKWARD if size > 0] + [255, 256, 257, 513])
+def test_paged_attention_at_awkward_lengths(ops: Ops, rng: np.random.Generator, keys: int) -> None:
+    check_paged(ops, rng, (1, min(keys, 5), 20), (keys, keys, keys), causal=True, relative_bias=normal(rng, 4, 301))
+
+
+def test_paged_attention_by_given_positions(ops: Ops, rng: np.random.Generator) -> None:
+    places = np.array([0, 5, 2, 2, 9, -1, 40], np.int32)  # any order; before the first and past the last key too
+    check_paged(ops, rng, (5, 2), (8, 30), causal=True, q_positions=places, relative_bias=normal(rng, 4, 7))
+
+
+def test_paged_attention_reads_tables_that_are_columns_of_wider_ones(ops: Ops, rng: np.random.Generator) -> None:
+    cache, tables, lengths = paged(rng, (40, 20), 8, 16)
+    q, ends = normal(rng, 2, 8), offsets_of(1, 1)
+    full = np.concatenate([tables, np.full((2, 5), GARBAGE, np.int32)], 1)
+    a, b, options = ops.array(q), ops.array(cache), {"block_size": 16, "num_heads": 1}
+    got = ops.paged_attention(a, b, full[:, :3], ends, lengths, **options)
+    assert (ops.numpy(got) == ops.numpy(ops.paged_attention(a, b, tables, ends, lengths, **options))).all()
+
+
+@pytest.mark.parametrize("heads", [(2, 2), (6, 2)])
+@pytest.mark.parametrize("with_bias", [False, True])
+@pytest.mark.parametrize("window", [None, 21])
+def test_a_querys_attention_is_the_same_with_others_beside_it_to_the_last_bit(
+    kernels: Ops, rng: np.random.Generator, heads: tuple[int, int], with_bias: bool, window: int | None
+) -> None:
+    """Drafts are checked many at once, and what is accepted must be what one by one would have given."""
+    size, most = 24, 16
+    bias = normal(rng, heads[0], 41) if with_bias else None
+    for keys in (16, 40, 300, 263):
+        cache, tables, _ = paged(rng, (keys,), heads[1] * size, 16)
+        q = normal(rng, most, heads[0] * size)
+
+        def attend(begin: int, end: int, keys: int = keys, cache: Any = cache, tables: Any = tables, q: Any = q) -> Any:
+            return kernels.paged_attention(
+                q[begin:end],
+                cache,
+                tables,
+                offsets_of(end - begin),
+                np.array([keys - most + end], np.int32),
+                block_size=16,
+                num_heads=heads[0],
+                num_kv_heads=heads[1],
+                causal=True,
+                window=window,
+                relative_bias=bias,
+            )
+
+        alone = np.concatenate([attend(i, i + 1) for i in range(most)])
+        for count in (2, 3, 5, 11, 16):
+            for begin in range(0, most - count + 1, 3):
+                assert (attend(begin, begin + count) == alone[begin : begin + count]).all()
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_paged_attention_in_a_batch_equals_one_by_one_to_the_last_bit(
+    kernels: Ops, rng: np.random.Generator, causal: bool
+) -> None:
+    q_lengths, kv_lengths = (1, 3, 16, 0, 40, 1), (600, 3, 20, 8, 41, 1)
+    cache, tables, lengths = paged(rng, kv_lengths, 32, 16)
+    q, ends = normal(rng, sum(q_lengths), 64), offsets_of(*q_lengths)
+    options = {"block_size": 16, "num_heads": 4, "num_kv_heads": 2, "causal": causal}
+    before = threads.get_num_threads()
+    try:
+        threads.set_num_threads(3)
+        together = kernels.paged_attention(q, cache, tables, ends, lengths, **options)
+        threads.set_num_threads(1)
+        for s, (begin, end) in enumerate(itertools.pairwise(ends)):
+            one = slice(s, s + 1)
+            alone = kernels.paged_attention(
+                q[begin:end], cache, tables[one], offsets_of(int(end - begin)), lengths[one], **options
+            )
+            assert (alone == together[begin:end]).all()
+    finally:
+        threads.set_num_threads(before)
+
+
+def test_store(ops: Ops, rng: np.random.Generator) -> None:
+    for width in (1, 7, 64):
+        cache = ops.new_cache(2, 30, width)
+        assert tuple(cache.shape) == (2, 30, width)
+        before, rows = normal(rng, 30, width), rng.permutation(30).astype(np.int32)
+        full = normal(rng, 30, width + 5)
+        ops.store(cache[1], np.arange(30, dtype=np.int32), ops.array(before))
+        for count in (0, 1, 9):
+            ops.store(cache[1], rows[:count], ops.array(full)[:count, 2 : 2 + width])
+            want = before.copy()
+            want[rows[:count]] = full[:count, 2 : 2 + width]
+            assert (ops.numpy(cache[1]) == want).all()
+
+
+# -- rotary positions, gates -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gate(ops: Ops, rng: np.random.Generator, activation: str) -> None:
+    for inner in (1, 7, 16, 33, 512):
+        full = normal(rng, 9, 2 * inner + 4)
+        for rows in (0, 1, 9):
+            got = ops.gate(ops.array(full)[:rows, 3 : 3 + 2 * inner], activation)
+            close(ops.numpy(got), TRUTH.gate(wide(full[:rows, 3 : 3 + 2 * inner]), activation), 8 * ROUNDING)
+
+
+def test_rotate(ops: Ops, rng: np.random.Generator) -> None:
+    for num_heads, size, half in ((1, 2, 1), (3, 8, 4), (2, 20, 7), (2, 33, 16), (4, 64, 32), (2, 80, 17), (1, 5, 0)):
+        cosines, sines = normal(rng, 11, half), normal(rng, 11, half)
+        full = normal(rng, 40, num_heads * size + 6)
+        for tokens in (0, 1, 40):
+            places = rng.integers(0, 11, tokens).astype(np.int32)
+            x = full[:tokens, 5 : 5 + num_heads * size]
+            got = ops.rotate(
+                ops.array(full)[:tokens, 5 : 5 + num_heads * size],
+                ops.vector_weights(cosines),
+                ops.vector_weights(sines),
+                places,
+                num_heads,
+            )
+            close(ops.numpy(got), TRUTH.rotate(wide(x), wide(cosines), wide(sines), places, num_heads), 4 * ROUNDING)
+
+
+# -- on logits -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [1, 2, 15, 16, 17, 63, 64, 65, 257, 4099])
+def test_log_softmax(ops: Ops, rng: np.random.Generator, columns: int) -> None:
+    full = normal(rng, 7, columns + 3) * np.float32(10)
+    for rows in (0, 1, 7):
+        x = full[:rows, 2 : 2 + columns]
+        close(ops.numpy(ops.log_softmax(ops.array(full)[:rows, 2 : 2 + columns])), TRUTH.log_softmax(wide(x)), 2e-6)
+
+
+def test_log_softmax_keeps_what_has_no_chance(ops: Ops) -> None:
+    x = np.array([[0.0, -np.inf, 0.0], [-np.inf, 500.0, -np.inf], [-np.inf] * 3, [-300.0, 0.0, 300.0]], np.float32)
+    got = ops.numpy(ops.log_softmax(ops.array(x)))
+    half = np.log(np.float32(0.5))
+    assert np.abs(got[0, [0, 2]] - half).max() < 1e-6
+    assert got[1].tolist() == [-np.inf, 0.0, -np.inf]
+    assert np.isneginf(got[0, 1])
+    assert np.isneginf(got[2]).all()
+    assert got[3].tolist() == [-600.0, -300.0, 0.0]
+
+
+def test_log_softmax_of_many_columns_sums_to_one(ops: Ops, rng: np.random.Generator) -> None:
+    got = ops.numpy(ops.log_softmax(ops.array(normal(rng, 2, 100_003))))
+    assert np.abs(np.exp(got.astype(np.float64)).sum(-1) - 1).max() < 1e-5
+
+
+@pytest.mark.parametrize("columns", [1, 2, 15, 16, 17, 255, 256, 257, 300, 4099, 70_001])
+def test_top(ops: Ops, rng: np.random.Generator, columns: int) -> None:
+    full = normal(rng, 3, columns + 3)
+    kinds = {
+        "drawn": full,
+        "rising": np.sort(full, -1),
+        "falling": -np.sort(-full, -1),
+        "few values": np.round(full),
+        "constant": np.zeros_like(full),
+        "mostly minus infinity": np.where(full > 2, full, -np.inf).astype(np.float32),
+        "zeros of both signs": np.where(full > 0, np.float32(0), np.float32(-0.0)),
+    }
+    for kind, x in kinds.items():
+        for count in {1, 2, min(10, columns), min(100, columns)} & set(range(1, columns + 1)):
+            for rows in (0, 1, 3):
+                values, places = ops.top(x[:rows, 1 : 1 + columns], count)
+                want, meant = TRUTH.top(x[:rows, 1 : 1 + columns], count)
+                assert places.dtype == np.int32
+                assert (values == want).all(), kind
+                assert (places == meant).all(), kind
+
+
+@settings(max_examples=50, deadline=None)
+@given(columns=st.integers(1, 1200), levels=st.integers(1, 40), seed=st.integers(0, 99), data=st.data())
+@pytest.mark.parametrize("name", engine_names())
+def test_top_takes_equals_from_the_left(name: str, columns: int, levels: int, seed: int, data: Any) -> None:
+    x = np.random.default_rng(seed).integers(0, levels, (2, columns)).astype(np.float32)
+    count = data.draw(st.integers(1, columns))
+    values, places = make_engine(name).top(x, count)
+    want, meant = TRUTH.top(x, count)
+    assert (values == want).all()
+    assert (places == meant).all()
 
 
 # -- what every engine owes ------------------------------------------------------------------------------------------
@@ -493,7 +747,67 @@ def wrong_calls(ops: Any) -> dict[str, tuple[Callable[[], object], type[PanpipeE
     def attend(k: Any = x, kv_offsets: Any = ends, num_heads: int = 2, **options: Any) -> object:
         return ops.attention(x, k, x, ends, kv_offsets, num_heads=num_heads, **options)
 
+    logits, two_columns = np.zeros((2, 6), np.float32), np.zeros((4, 2), np.float32)
+    read_only = np.zeros((3, 4), np.float32)
+    read_only.flags.writeable = False
+
+    def attend_blocks(
+        cache: Any = np.zeros((8, 8), np.float32),  # noqa: B008
+        table: Any = (0, 1),
+        length: int = 8,
+        block_size: int = 4,
+        **options: Any,
+    ) -> object:
+        tables, lengths = np.array([table], np.int32), np.array([length], np.int32)
+        return ops.paged_attention(x, cache, tables, ends, lengths, block_size=block_size, num_heads=2, **options)
+
+    def turn(table: Any = two_columns, positions: Any = (0, 1, 3), num_heads: int = 1) -> object:
+        return ops.rotate(x, table, table, np.array(positions, np.int32), num_heads)
+
     return {
+        "cache": (lambda: attend_blocks(cache=four), ShapeError, r"cache is float32 \[3, 16\].*2 \* 2 \* head_size"),
+        "blocks": (lambda: attend_blocks(table=(0, 2)), InvalidArgument, "tables has the value 2; .* blocks 0 to 1"),
+        "negative block": (lambda: attend_blocks(table=(-1, 0)), InvalidArgument, "tables has the value -1"),
+        "half a block": (lambda: attend_blocks(block_size=5, length=6), InvalidArgument, "blocks 0 to 0"),
+        "too many keys": (lambda: attend_blocks(length=9), InvalidArgument, "value 9; 2 blocks of 4 hold 0 to 8"),
+        "fewer than no keys": (lambda: attend_blocks(length=-1), InvalidArgument, "kv_lengths has the value -1"),
+        "block size": (lambda: attend_blocks(block_size=0), InvalidArgument, "block_size is 0"),
+        "tables of others": (
+            lambda: ops.paged_attention(
+                x,
+                np.zeros((8, 8), np.float32),
+                np.zeros((2, 1), np.int32),
+                ends,
+                offsets_of(3)[1:],
+                block_size=4,
+                num_heads=2,
+            ),
+            ShapeError,
+            "with 1 sequences",
+        ),
+        "int64 tables": (
+            lambda: ops.paged_attention(
+                x, x, np.zeros((1, 1), np.int64), ends, offsets_of(3)[1:], block_size=1, num_heads=2, num_kv_heads=1
+            ),
+            ShapeError,
+            "tables is int64",
+        ),
+        "paged kv heads": (lambda: attend_blocks(num_kv_heads=3), InvalidArgument, "must divide"),
+        "window": (lambda: attend(causal=True, window=0), InvalidArgument, "window is 0"),
+        "paged positions": (lambda: attend_blocks(q_positions=index), ShapeError, "2 values for 3 queries"),
+        "store row": (lambda: ops.store(x.copy(), index, x[:2]), InvalidArgument, "rows has the value 3"),
+        "store columns": (lambda: ops.store(four.copy(), index, x[:2]), ShapeError, r"it must be \[2, 16\]"),
+        "store count": (lambda: ops.store(x.copy(), index, x), ShapeError, "in 2 rows"),
+        "store in what is read-only": (lambda: ops.store(read_only, index[:1], x[:1]), ShapeError, "written to"),
+        "odd gate": (lambda: ops.gate(np.zeros((2, 3), np.float32), "silu"), ShapeError, "two halves"),
+        "gate's activation": (lambda: ops.gate(x, "gelo"), InvalidArgument, "Did you mean 'gelu'"),
+        "wide rotation": (lambda: turn(num_heads=2), ShapeError, "at most the head size, 2"),
+        "rotated heads": (lambda: turn(num_heads=3), ShapeError, "with 3 heads"),
+        "rotated positions": (lambda: turn(positions=(0, 1)), ShapeError, "with 2 positions"),
+        "a position past the last": (lambda: turn(positions=(0, 4, 1)), InvalidArgument, "positions has the value 4"),
+        "more than there are": (lambda: ops.top(logits, 7), InvalidArgument, "count is 7; .* 1 to 6"),
+        "none": (lambda: ops.top(logits, 0), InvalidArgument, "count is 0"),
+        "what is no number": (lambda: ops.top(logits * np.float32(np.nan), 1), InvalidArgument, "row 0 of x has fewer"),
         "columns": (
             lambda: ops.linear(four, packed),
             ShapeError,

@@ -1,4 +1,4 @@
-// Embeddings: out[t] = sum over the tables of table[index[t]]; and the choice of some rows of a matrix.
+// Embeddings: out[t] = sum over the tables of table[index[t]]; rows taken out of a matrix, and rows put into one.
 //
 // tables: up to EmbedArguments::max_tables, each [rows, hidden], float32 or float16. out [tokens, hidden].
 // All tables are added in registers in one pass over the output. Bound: memory.
@@ -44,17 +44,21 @@ struct Embedding {
   }
 
   static void embed(const EmbedArguments& a) {
-    const Index chunks = smaller(a.tokens, ceil_div(a.tokens * a.hidden, 1 << 14));
-    parallel_for(static_cast<int>(chunks), [&](int chunk) {
-      const Index end = part_begin(a.tokens, chunks, chunk + 1);
-      for (Index t = part_begin(a.tokens, chunks, chunk); t < end; ++t) token(a, t);
-    });
+    each_row(a.tokens, a.hidden, [&](Index t) { token(a, t); });
   }
 
   static void take(const Matrix& x, const std::int32_t* rows, Index count, float* out) {
     for (Index i = 0; i < count; ++i) {
       std::memcpy(out + i * x.columns, x.data + rows[i] * x.stride, static_cast<std::size_t>(x.columns) * sizeof(float));
     }
+  }
+
+  // cache[rows[i]] = x[i]; each row once.
+  static void store(float* cache, Index cache_stride, const std::int32_t* rows, const Matrix& x) {
+    each_row(x.rows, x.columns, [&](Index i) {
+      std::memcpy(cache + rows[i] * cache_stride, x.data + i * x.stride,
+                  static_cast<std::size_t>(x.columns) * sizeof(float));
+    });
   }
 };
 

@@ -58,19 +58,10 @@ struct Norms {
     S::store_first(out + i, y, rest);
   }
 
-  // Rows in chunks of about 16 thousand values.
-  template <class Row>
-  static void each_row(const Matrix& x, Row row) {
-    const Index chunks = smaller(x.rows, ceil_div(x.rows * x.columns, 1 << 14));
-    parallel_for(static_cast<int>(chunks), [&](int chunk) {
-      const Index end = part_begin(x.rows, chunks, chunk + 1);
-      for (Index r = part_begin(x.rows, chunks, chunk); r < end; ++r) row(x.data + r * x.stride, r);
-    });
-  }
-
   static void layer_norm(const NormArguments& a) {
     const Index size = a.x.columns;
-    each_row(a.x, [&](const float* row, Index r) {
+    each_row(a.x.rows, size, [&](Index r) {
+      const float* row = a.x.data + r * a.x.stride;
       const float mean = sum_of<false>(row, size, 0.0f) / static_cast<float>(size);
       const float variance = sum_of<true>(row, size, mean) / static_cast<float>(size);
       write(row, a.out + r * size, size, mean, 1.0f / sqrtf(variance + a.epsilon), a.weight, a.bias);
@@ -79,14 +70,16 @@ struct Norms {
 
   static void rms_norm(const NormArguments& a) {
     const Index size = a.x.columns;
-    each_row(a.x, [&](const float* row, Index r) {
+    each_row(a.x.rows, size, [&](Index r) {
+      const float* row = a.x.data + r * a.x.stride;
       const float mean_square = sum_of<true>(row, size, 0.0f) / static_cast<float>(size);
       write(row, a.out + r * size, size, 0.0f, 1.0f / sqrtf(mean_square + a.epsilon), a.weight, nullptr);
     });
   }
 
   static void normalize(const Matrix& x, float* out) {
-    each_row(x, [&](const float* row, Index r) {
+    each_row(x.rows, x.columns, [&](Index r) {
+      const float* row = x.data + r * x.stride;
       const float length = sqrtf(sum_of<true>(row, x.columns, 0.0f));
       write(row, out + r * x.columns, x.columns, 0.0f, 1.0f / larger_float(length, 1e-12f), nullptr, nullptr);
     });

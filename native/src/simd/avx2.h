@@ -64,6 +64,20 @@ struct Avx2 {
     return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
   }
 
+  // Whether a >= b in any lane.
+  static bool any_reaches(Vector a, Vector b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ)) != 0; }
+  // Lane n: the sum of v[n]. Each sum is made in the same order, whatever n.
+  static Vector sums(const Vector (&v)[8]) {
+    __m256 s[4], t[2];
+    for (int i = 0; i < 4; ++i) {
+      s[i] = _mm256_add_ps(_mm256_unpacklo_ps(v[2 * i], v[2 * i + 1]), _mm256_unpackhi_ps(v[2 * i], v[2 * i + 1]));
+    }
+    for (int i = 0; i < 2; ++i) {
+      t[i] = _mm256_add_ps(_mm256_shuffle_ps(s[2 * i], s[2 * i + 1], 0x44), _mm256_shuffle_ps(s[2 * i], s[2 * i + 1], 0xee));
+    }
+    return _mm256_add_ps(_mm256_permute2f128_ps(t[0], t[1], 0x20), _mm256_permute2f128_ps(t[0], t[1], 0x31));
+  }
+
   static void prefetch_far(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
   static void prefetch_to_write(const void* p) {
 #if defined(_MSC_VER) && !defined(__clang__)

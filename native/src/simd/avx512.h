@@ -55,6 +55,20 @@ struct Avx512 {
   static float sum(Vector v) { return _mm512_reduce_add_ps(v); }
   static float largest(Vector v) { return _mm512_reduce_max_ps(v); }
 
+  // Whether a >= b in any lane.
+  static bool any_reaches(Vector a, Vector b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ) != 0; }
+  // Lane n: the sum of v[n]. Each sum is made in the same order, whatever n.
+  static Vector sums(const Vector (&v)[16]) {
+    __m512 s[8], t[4];
+    for (int i = 0; i < 8; ++i) {
+      s[i] = _mm512_add_ps(_mm512_unpacklo_ps(v[2 * i], v[2 * i + 1]), _mm512_unpackhi_ps(v[2 * i], v[2 * i + 1]));
+    }
+    for (int i = 0; i < 4; ++i) {
+      t[i] = _mm512_add_ps(low_pairs(s[2 * i], s[2 * i + 1]), high_pairs(s[2 * i], s[2 * i + 1]));
+    }
+    return add_quarters(add_quarters(t[0], t[1]), add_quarters(t[2], t[3]));
+  }
+
   static void prefetch_far(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
   static void prefetch_to_write(const void* p) {
 #if defined(_MSC_VER) && !defined(__clang__)
@@ -93,6 +107,9 @@ struct Avx512 {
 
  private:
   static __mmask16 mask(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
+  static __m512 add_quarters(__m512 a, __m512 b) {
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+  }
   static __m512 low_pairs(__m512 a, __m512 b) {
     return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
   }

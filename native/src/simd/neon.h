@@ -63,6 +63,11 @@ struct Neon {
   static float sum(Vector v) { return vaddvq_f32(v); }
   static float largest(Vector v) { return vmaxvq_f32(v); }
 
+  // Whether a >= b in any lane.
+  static bool any_reaches(Vector a, Vector b) { return vmaxvq_u32(vcgeq_f32(a, b)) != 0; }
+  // Lane n: the sum of v[n]. Each sum is made in the same order, whatever n.
+  static Vector sums(const Vector (&v)[4]) { return vpaddq_f32(vpaddq_f32(v[0], v[1]), vpaddq_f32(v[2], v[3])); }
+
   static void prefetch_far(const void* p) { prefetch(p); }
   static void prefetch_to_write(const void* p) { prefetch(p); }
   static void prefetch(const void* p) {

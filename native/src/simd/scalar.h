@@ -93,6 +93,17 @@ struct Scalar {
     return larger_float(larger_float(v.lane[0], v.lane[1]), larger_float(v.lane[2], v.lane[3]));
   }
 
+  // Whether a >= b in any lane.
+  static bool any_reaches(Vector a, Vector b) {
+    bool any = false;
+    for (int i = 0; i < width; ++i) any |= a.lane[i] >= b.lane[i];
+    return any;
+  }
+  // Lane n: the sum of v[n].
+  static Vector sums(const Vector (&v)[4]) {
+    return each([&](int n) { return sum(v[n]); });
+  }
+
   static void prefetch_far(const void*) {}
   static void prefetch_to_write(const void*) {}
   static void prefetch(const void*) {}

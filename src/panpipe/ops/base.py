@@ -114,16 +114,16 @@ class Ops:
         """Rotary positions (Su et al. 2021, arXiv:2104.09864), by halves: (a, b) -> (a cos - b sin, b cos + a sin).
 
         x: [tokens, num_heads * head_size], possibly a column slice of a wider matrix.
-        cosines, sines: `vector_weights` of [rows, n], 2 * n <= head_size: of each head the first n columns are a, the next
-        n are b, and the rest stays.   positions: int32 [tokens], each a row of the tables.
+        cosines, sines: `vector_weights` of [rows, n], 2 * n <= head_size: of each head the first n columns are a, the
+        next n are b, and the rest stays.   positions: int32 [tokens], each a row of the tables.
         Returns [tokens, num_heads * head_size].
         """
-        heads = x.reshape(len(x), num_heads, -1)
+        heads = x.reshape(len(x), num_heads, x.shape[1] // num_heads)
         n = cosines.shape[1]
         cos = cosines[positions][:, None].astype(x.dtype, copy=False)
         sin = sines[positions][:, None].astype(x.dtype, copy=False)
         a, b = heads[..., :n], heads[..., n : 2 * n]
-        return np.concatenate([a * cos - b * sin, b * cos + a * sin, heads[..., 2 * n :]], -1).reshape(len(x), -1)
+        return np.concatenate([a * cos - b * sin, b * cos + a * sin, heads[..., 2 * n :]], -1).reshape(x.shape)
 
     def layer_norm(self, x: Array, weight: Any, bias: Any, epsilon: float) -> Array:
         """(x - mean) / sqrt(variance + epsilon) * weight + bias over the last axis (Ba et al. 2016, arXiv:1607.06450).
@@ -241,7 +241,7 @@ class Ops:
         )
 
     def gathered(self, cache: Array, tables: Ints, kv_lengths: Ints, block_size: int) -> tuple[Array, Array, Ints]:
-        """The keys and the values, each [kv_tokens, width], and the kv_offsets of `paged_attention`, laid end to end."""
+        """The keys and the values of `paged_attention`, each [kv_tokens, width], end to end, and their kv_offsets."""
         places = [np.arange(length, dtype=np.int32) for length in kv_lengths.tolist()]
         rows = [t[p // block_size] * block_size + p % block_size for t, p in zip(tables, places, strict=True)]
         both = self.take(cache, np.concatenate([np.zeros(0, np.int32), *rows]).astype(np.int32))
@@ -252,10 +252,11 @@ class Ops:
     # -- on logits ---------------------------------------------------------------------------------------------------
 
     def log_softmax(self, x: Array) -> Array:
-        """x - log(sum(e^x)) over the last axis. x: [rows, columns], which may hold -inf."""
+        """x - log(sum(e^x)) over the last axis. x: [rows, columns]; -inf stays so, also where a row has nothing else."""
         top = x.max(-1, keepdims=True)
-        top = np.where(np.isfinite(top), top, 0)
-        return x - (top + np.log(np.exp(x - top).sum(-1, keepdims=True)))
+        none = top == -np.inf
+        total = np.exp(x - np.where(none, 0, top)).sum(-1, keepdims=True)
+        return x - np.where(none, 0, top + np.log(np.where(none, 1, total)))
 
     def top(self, x: npt.NDArray[Any], count: int) -> tuple[npt.NDArray[Any], Ints]:
         """The `count` largest of each row, largest first; of equals the one further left first.

@@ -93,6 +93,12 @@ class NativeOps(Ops):
     def activate(self, x: Array, activation: str) -> Array:
         return self._engine.activate(np.ascontiguousarray(x), _number(_ACTIVATIONS, activation))
 
+    def gate(self, x: Array, activation: str) -> Array:
+        return self._engine.gate(x, _number(_ACTIVATIONS, activation))
+
+    def rotate(self, x: Array, cosines: Any, sines: Any, positions: Ints, num_heads: int) -> Array:
+        return self._engine.rotate(x, cosines, sines, positions, num_heads)
+
     def layer_norm(self, x: Array, weight: Any, bias: Any, epsilon: float) -> Array:
         return self._engine.layer_norm(x, weight, bias, epsilon)
 
@@ -125,9 +131,53 @@ class NativeOps(Ops):
             num_kv_heads or num_heads,
             math.nan if scale is None else scale,
             causal,
+            window,
             None if relative_bias is None else self.vector_weights(relative_bias),  # may be a view
             q_positions,
         )
+
+    def store(self, cache: Array, rows: Ints, x: Array) -> None:
+        self._engine.store(cache, rows, x)
+
+    def paged_attention(
+        self,
+        q: Array,
+        cache: Array,
+        tables: Ints,
+        q_offsets: Ints,
+        kv_lengths: Ints,
+        *,
+        block_size: int,
+        num_heads: int,
+        num_kv_heads: int | None = None,
+        scale: float | None = None,
+        causal: bool = False,
+        window: int | None = None,
+        relative_bias: Any = None,
+        q_positions: Ints | None = None,
+    ) -> Array:
+        """As in the base; the same to the last bit for a sequence's query alone and with up to 15 others."""
+        return self._engine.paged_attention(
+            q,
+            cache,
+            tables,
+            q_offsets,
+            kv_lengths,
+            block_size,
+            num_heads,
+            num_kv_heads or num_heads,
+            math.nan if scale is None else scale,
+            causal,
+            window,
+            None if relative_bias is None else self.vector_weights(relative_bias),  # may be a view
+            q_positions,
+        )
+
+    def log_softmax(self, x: Array) -> Array:
+        return self._engine.log_softmax(x)
+
+    def top(self, x: npt.NDArray[Any], count: int) -> tuple[npt.NDArray[Any], Ints]:
+        return self._engine.top(x, count)
 
     def pool(self, x: Array, offsets: Ints, pooling: str) -> Array:
         return self._engine.pool(x, offsets, _number(_POOLINGS, pooling))

@@ -82,12 +82,12 @@ class TorchOps(Ops):
         return _ACTIVATIONS[activation](x)
 
     def rotate(self, x: Array, cosines: Any, sines: Any, positions: Ints, num_heads: int) -> Array:
-        heads = x.reshape(len(x), num_heads, -1)
+        heads = x.reshape(len(x), num_heads, x.shape[1] // num_heads)
         n = cosines.shape[1]
         rows = self._index(positions)
         cos, sin = cosines[rows][:, None], sines[rows][:, None]
         a, b = heads[..., :n], heads[..., n : 2 * n]
-        return torch.cat([a * cos - b * sin, b * cos + a * sin, heads[..., 2 * n :]], -1).reshape(len(x), -1)
+        return torch.cat([a * cos - b * sin, b * cos + a * sin, heads[..., 2 * n :]], -1).reshape(x.shape)
 
     def layer_norm(self, x: Array, weight: Any, bias: Any, epsilon: float) -> Array:
         return functional.layer_norm(x, x.shape[-1:], weight, bias, epsilon)
@@ -151,7 +151,8 @@ class TorchOps(Ops):
         cache[self._index(rows)] = x.detach()
 
     def log_softmax(self, x: Array) -> Array:
-        return torch.log_softmax(x, -1)
+        none = x.amax(-1, keepdim=True) == -math.inf
+        return torch.where(none, x, torch.log_softmax(x, -1))
 
     def attention_probabilities(
         self, q: Array, k: Array, q_offsets: Ints, kv_offsets: Ints, **options: Any
