@@ -13,6 +13,7 @@ clauses keep working.
     │   └── PipelineException              transformers' name for a pipeline's complaint about an input
     │       └── MissingMask                fill-mask without a mask token
     ├── ShapeError (ValueError)            arrays that do not fit together
+    ├── CacheFull (MemoryError)            more keys and values than the cache of generation has room for
     ├── CheckpointError (ValueError)       a checkpoint that cannot be used
     │   ├── CheckpointNotFound (OSError)   no such folder, file, repository or revision
     │   ├── CorruptCheckpoint              a file's bytes contradict its own format
@@ -32,6 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 __all__ = [
+    "CacheFull",
     "CheckpointError",
     "CheckpointNotFound",
     "ConfigError",
@@ -107,6 +109,10 @@ class MissingMask(PipelineException):
 
 class ShapeError(PanpipeError, ValueError):
     """Arrays that do not fit together."""
+
+
+class CacheFull(PanpipeError, MemoryError):
+    """More keys and values than the cache of generation has room for."""
 
 
 class CheckpointError(PanpipeError, ValueError):
