@@ -1,0 +1,19 @@
+"""Generation: greedy search, sampling and beam search over any decoder, many prompts at a time."""
+
+from .config import GenerationConfig, load_generation_config
+from .jobs import Generated, Job, Prompt
+from .priority import prepared
+from .runner import Runner, generate_many
+from .sampling import set_seed
+
+__all__ = [
+    "Generated",
+    "GenerationConfig",
+    "Job",
+    "Prompt",
+    "Runner",
+    "generate_many",
+    "load_generation_config",
+    "prepared",
+    "set_seed",
+]
