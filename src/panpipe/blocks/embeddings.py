@@ -30,7 +30,7 @@ class EmbeddingOptions:
     width: of the tables, where `has_projection` widens them to hidden_size; 0 for hidden_size itself.
     position_rows: 0 for no table of positions.   first_position: the row for a sequence's first token.
     padding_id: tokens of this id keep the position before it, and do not count (RoBERTa); None where all tokens count.
-    position_formula: makes the table (rows, width) instead of the checkpoint.
+    position_formula: makes the table (rows, width).   stores_positions: checkpoints may hold it all the same.
     type_vocab_size: 0 for no token types.   scale: what token embeddings are multiplied by.
     norm_epsilon: None for no norm.
     """
@@ -41,6 +41,7 @@ class EmbeddingOptions:
     first_position: int = 0
     padding_id: int | None = None
     position_formula: Callable[[int, int], Table] | None = None
+    stores_positions: bool = True
     type_vocab_size: int = 0
     width: int = 0
     has_projection: bool = False
@@ -61,11 +62,8 @@ def embedding_slots(options: EmbeddingOptions) -> dict[str, Slot]:
     """The weights of `embed`, under 'embeddings.'."""
     width = options.width or options.hidden_size
     slots: dict[str, Slot] = {"embeddings.tokens": TableSlot(options.vocab_size, width)}
-    if options.position_formula is not None:
-        formula, rows = options.position_formula, options.position_rows
-        slots["embeddings.positions"] = FormulaSlot(lambda: formula(rows, width))
-    elif options.position_rows:
-        slots["embeddings.positions"] = TableSlot(options.position_rows, width)
+    if options.position_rows:
+        slots["embeddings.positions"] = _positions(options, width)
     if options.norm_epsilon is not None:
         slots["embeddings.norm"] = NormSlot(width)
     if options.type_vocab_size:
@@ -73,6 +71,14 @@ def embedding_slots(options: EmbeddingOptions) -> dict[str, Slot]:
     if options.has_projection:
         slots["embeddings.projection"] = LinearSlot(options.hidden_size, width)
     return slots
+
+
+def _positions(options: EmbeddingOptions, width: int) -> Slot:
+    formula, rows = options.position_formula, options.position_rows
+    make = None if formula is None else lambda: formula(rows, width)
+    if make is not None and not options.stores_positions:
+        return FormulaSlot(make)
+    return TableSlot(rows, width, make)
 
 
 def embed(ops: Ops, w: Tree, options: EmbeddingOptions, batch: Batch) -> Array:

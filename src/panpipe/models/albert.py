@@ -33,7 +33,7 @@ class AlbertConfig(BertConfig):
     attention_probs_dropout_prob: float = 0.0
     classifier_dropout_prob: float = 0.1
     bos_token_id: int | None = 2
-    eos_token_id: int | None = 3
+    eos_token_id: int | tuple[int, ...] | None = 3
 
 
 def albert_options(config: AlbertConfig) -> StackOptions:

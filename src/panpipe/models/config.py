@@ -42,7 +42,12 @@ class Config:
     problem_type: str | None = None
     pad_token_id: int | None = None
     bos_token_id: int | None = None
-    eos_token_id: int | None = None
+    eos_token_id: int | tuple[int, ...] | None = None
+    is_encoder_decoder: bool = False
+    decoder_start_token_id: int | None = None
+    forced_bos_token_id: int | None = None
+    forced_eos_token_id: int | tuple[int, ...] | None = None
+    prefix: str | None = None
     tie_word_embeddings: bool = True
     initializer_range: float = 0.02
     function_to_apply: str | None = None
@@ -147,6 +152,10 @@ def _checked(name: str, value: Any, declared: str, where: str) -> Any:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
             raise wrong(f"a whole number from 0 to {most}")
         return value
+    if kind == "int | tuple[int, ...]":
+        if isinstance(value, (list, tuple)):
+            return tuple(_checked(name, each, "int", where) for each in value[:MOST_LAYERS])
+        return _checked(name, value, "int", where)
     if kind == "float":
         if (
             isinstance(value, bool)
@@ -164,6 +173,10 @@ def _checked(name: str, value: Any, declared: str, where: str) -> Any:
         if not isinstance(value, str) or len(value) > 10_000:
             raise wrong("a short string")
         return value
+    if kind == "tuple[int, ...]":
+        if not isinstance(value, (list, tuple)) or len(value) > MOST_LAYERS:
+            raise wrong("a list of whole numbers")
+        return tuple(_checked(name, each, "int", where) for each in value)
     if kind.startswith("tuple"):
         if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value) or len(value) > 1000:
             raise wrong("a list of strings")

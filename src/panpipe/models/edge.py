@@ -189,7 +189,7 @@ def _both(model: Model, source: _Laid, options: dict[str, Any], asks: tuple[Any,
     if given is not None:
         mask = options.get("decoder_attention_mask")
         target = _laid(model.options.decoder, "decoder_", given, mask)
-    elif model.head == "seq2seq-lm" or family.needs_target:
+    elif model.head == "seq2seq-lm" or (model.head == "base" and family.needs_target):
         raise InputError("give decoder_input_ids: what the decoder has so far, [batch, tokens]; or call generate().")
     else:
         target = _Laid(family.shift(model.config, source.batch), source.rows, source.tokens)
@@ -259,7 +259,10 @@ class _Outward:
         self.torch = torch if torch is not None and isinstance(given, torch.Tensor) else None
 
     def array(self, values: Any) -> Any:
-        array = self.model.ops.numpy(values)
+        """An array of the engine's."""
+        return self._of(self.model.ops.numpy(values))
+
+    def _of(self, array: npt.NDArray[Any]) -> Any:
         return array if self.torch is None else self.torch.from_numpy(np.ascontiguousarray(array))
 
     def spread(self, values: Any, laid: _Laid) -> Any:
@@ -267,7 +270,7 @@ class _Outward:
         values = self.model.ops.numpy(values)
         out = np.zeros((len(laid.batch) * laid.tokens, values.shape[1]), values.dtype)
         out[laid.rows] = values
-        return self.array(out.reshape(len(laid.batch), laid.tokens, values.shape[1]))
+        return self._of(out.reshape(len(laid.batch), laid.tokens, values.shape[1]))
 
     def attentions(self, layers: list[list[Any]], queries: _Laid, keys: _Laid) -> tuple[Any, ...]:
         """For each layer one [heads, m, n] per sequence -> [batch, heads, queries, keys]."""
@@ -277,7 +280,7 @@ class _Outward:
         out = np.zeros((len(layer), layer[0].shape[0], queries.tokens, keys.tokens), layer[0].dtype)
         for sequence, (weights, m, n) in enumerate(zip(layer, queries.columns, keys.columns, strict=True)):
             out[sequence][:, m[:, None], n[None, :]] = weights
-        return self.array(out)
+        return self._of(out)
 
     def shown(self, name: str, trace: Trace | None, asks: tuple[Any, Any], laid: _Laid) -> dict[str, Any]:
         """What a trace was asked to collect, named."""

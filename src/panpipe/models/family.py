@@ -97,7 +97,7 @@ class Family:
     model_types: config.json's names for it; the first is its own.   class_prefixes: 'Bert' of 'BertModel', per type.
     options: the architecture's options from a config.   prefix: before the body's names when a head stands on it.
     rows: the body's names.   heads: by the names in HEADS; 'base' has the pooler, if there is one.
-    junk: names (fnmatch) that checkpoints carry and nobody reads.
+    junk: names (fnmatch) that checkpoints carry and nobody reads.   unwritten: names that are read but not written.
     """
 
     model_types: tuple[str, ...]
@@ -108,6 +108,7 @@ class Family:
     rows: Rows
     heads: Mapping[str, Head]
     junk: tuple[str, ...] = ()
+    unwritten: tuple[str, ...] = ()
 
     is_encoder_decoder = False
 
@@ -344,7 +345,7 @@ class EncoderDecoderFamily(Family):
             return blocks.output(ops, w, run_stack(ops, w.encoder, options.encoder, batch, rows=rows, trace=trace))
         source = Source(self.encode(ops, w, options, batch, trace), batch.offsets)
         if head == "sequence-classification":
-            rows = last_rows(batch, lambda ids: ids == config.eos_token_id, "end with eos_token_id")
+            rows = last_rows(batch, lambda ids: np.isin(ids, config.eos_token_id or 0), "have an eos token")
         target = target or self.shift(config, batch)
         attending = Fresh(target, source, target_trace)
         hidden = run_stack(ops, w.decoder, options.decoder, target, attending, rows, target_trace)

@@ -19,7 +19,7 @@ from ..ops import Ops
 from ..weights.checkpoint import Checkpoint, open_checkpoint
 from ..weights.hub import resolve
 from ..weights.name_map import Join, Row, Source, from_stored, names_of, stored_shape, to_stored
-from ..weights.slots import LinearSlot, Slot, Tensors, Tree, grow, random_tensors
+from ..weights.slots import LinearSlot, Slot, TableSlot, Tensors, Tree, grow, random_tensors
 from ..weights.source import Source as Files
 from ..weights.source import read_json
 from .config import Config
@@ -145,7 +145,7 @@ def fill(
             source, prefix = family.source(config, head, slot, part)
             found = None if is_another_head and slot.startswith("head.") else _find(source, prefix, names)
             if found is None:
-                if isinstance(source, Row):
+                if _default(kind, source, shape) is not None:
                     plan[slot][part] = (source, ())
                 elif slot in family.optional(head):
                     absent_optional.add(slot)
@@ -179,7 +179,7 @@ def fill(
         return {
             part: _floats(from_stored(source, [checkpoint.read(n) for n in found]), found)
             if found
-            else np.zeros(slots[slot].shapes()[part], np.float32)
+            else _default(slots[slot], source, slots[slot].shapes()[part])
             for part, (source, found) in plan[slot].items()
         }
 
@@ -200,8 +200,16 @@ def checkpoint_tensors(family: Family, config: Config, head: str, stored: Stored
             source, prefix = family.source(config, head, slot, part)
             prefix = "" if head == "base" else prefix
             stored_pieces = to_stored(source, parts[part], getattr(kind, "pieces", ()))
-            tensors |= {prefix + name: piece for name, piece in stored_pieces.items()}
+            named = {prefix + name: piece for name, piece in stored_pieces.items()}
+            tensors |= {name: piece for name, piece in named.items() if name not in family.unwritten}
     return tensors
+
+
+def _default(slot: Slot, source: Source, shape: tuple[int, ...]) -> Tensor | None:
+    """What a tensor is where a checkpoint lacks it; None where it may not."""
+    if isinstance(slot, TableSlot) and slot.formula is not None:
+        return slot.formula()
+    return np.zeros(shape, np.float32) if isinstance(source, Row) else None
 
 
 def tied_together(

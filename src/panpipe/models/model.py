@@ -12,7 +12,16 @@ import numpy.typing as npt
 from ..batch import Batch
 from ..blocks.attending import Trace
 from ..blocks.heads import pooler
-from ..errors import ConfigError, InputError, InvalidArgument, ShapeError, TooLong, UnknownArgument, did_you_mean
+from ..errors import (
+    ConfigError,
+    InputError,
+    InvalidArgument,
+    MissingHead,
+    ShapeError,
+    TooLong,
+    UnknownArgument,
+    did_you_mean,
+)
 from ..ops import Ops, get_ops
 from ..ops.base import POOLINGS, Array, Ints
 from ..weights.save import save_safetensors
@@ -251,6 +260,11 @@ def class_of(cls: type[M], config: Config) -> type[M]:
 
 def class_named(family: Family, model_type: str, head: str) -> type[Model]:
     """The class of a family's model with that head: `BertForMaskedLM`."""
+    if head not in family.heads:
+        raise MissingHead(
+            f"{model_type} models have no head for {head}; they have: {', '.join(family.heads)}. "
+            f"Name a model for {' or '.join(HEADS[head].tasks)}."
+        )
     prefix = family.class_prefixes[family.model_types.index(model_type)]
     return CLASSES[prefix + family.class_suffix(head)]
 

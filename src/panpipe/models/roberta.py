@@ -24,7 +24,7 @@ class RobertaConfig(BertConfig):
     vocab_size: int = 50265
     pad_token_id: int | None = 1
     bos_token_id: int | None = 0
-    eos_token_id: int | None = 2
+    eos_token_id: int | tuple[int, ...] | None = 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,10 +83,11 @@ class NormSlot:
 
 @dataclass(frozen=True)
 class TableSlot:
-    """A table of embeddings: weight [rows, width]."""
+    """A table of embeddings: weight [rows, width].   formula: what it holds where a checkpoint lacks it."""
 
     rows: int
     width: int
+    formula: Callable[[], Tensor] | None = None
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         return {"weight": (self.rows, self.width)}
@@ -149,9 +150,11 @@ def _tree(nested: Any) -> Any:
 
 def random_tensors(slot: Slot, std: float, generator: np.random.Generator) -> Tensors:
     """Fresh float32 weights for a slot: normal(0, std) matrices, norms of 1, biases of 0."""
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for part, shape in slot.shapes().items():
-        if part == "bias":
+        if isinstance(slot, TableSlot) and slot.formula is not None:
+            tensors[part] = slot.formula()
+        elif part == "bias":
             tensors[part] = np.zeros(shape, np.float32)
         elif isinstance(slot, NormSlot):
             tensors[part] = np.ones(shape, np.float32)
