@@ -252,7 +252,7 @@ class Ops:
     # -- on logits ---------------------------------------------------------------------------------------------------
 
     def log_softmax(self, x: Array) -> Array:
-        """x - log(sum(e^x)) over the last axis. x: [rows, columns]; -inf stays so, and so does a row of nothing else."""
+        """x - log(sum(e^x)) over the last axis. x: [rows, columns]; -inf stays so, also if a row has nothing else."""
         top = x.max(-1, keepdims=True)
         none = top == -np.inf
         total = np.exp(x - np.where(none, 0, top)).sum(-1, keepdims=True)
