@@ -266,10 +266,10 @@ class DecoderFamily(Family):
         options: StackOptions,
         batch: Batch,
         attending: Attending,
-        rows: Ints,
+        rows: Ints | None = None,
         trace: Trace | None = None,
     ) -> Array:
-        """The logits [n, vocab] of the tokens in `rows`, with what came before them in `attending`."""
+        """The logits [n, vocab] of the tokens in `rows` (default all), with what came before them in `attending`."""
         return blocks.language_model(ops, w, run_stack(ops, w, options, batch, attending, rows, trace))
 
 
@@ -371,10 +371,10 @@ class EncoderDecoderFamily(Family):
         options: EncoderDecoderOptions,
         batch: Batch,
         attending: Attending,
-        rows: Ints,
+        rows: Ints | None = None,
         trace: Trace | None = None,
     ) -> Array:
-        """The logits [n, vocab] of the decoder's tokens in `rows`; what came before, and the source, in `attending`."""
+        """The same of an encoder-decoder; the sources are in `attending` too."""
         hidden = run_stack(ops, w.decoder, options.decoder, batch, attending, rows, trace)
         return self._logits(ops, w, options, hidden)
 

@@ -176,12 +176,15 @@ def fill(
     def read(slot: str) -> Tensors:
         if slot in drawn:
             return drawn[slot]
-        return {
-            part: _floats(from_stored(source, [checkpoint.read(n) for n in found]), found)
-            if found
-            else _default(slots[slot], source, slots[slot].shapes()[part])
-            for part, (source, found) in plan[slot].items()
-        }
+        return {part: tensor(slot, part) for part in plan[slot]}
+
+    def tensor(slot: str, part: str) -> Tensor:
+        source, found = plan[slot][part]
+        if not found:
+            default = _default(slots[slot], source, slots[slot].shapes()[part])
+            assert default is not None, "only what has a default may be missing"
+            return default
+        return _floats(from_stored(source, [checkpoint.read(name) for name in found]), found)
 
     def release(slot: str) -> None:
         for _, found in plan[slot].values():

@@ -156,11 +156,14 @@ def _rows() -> Rows:
 
 
 _ROWS = _rows()
-_GATED_ROWS: Rows = _ROWS | {
-    f"{stack}.layers.{{i}}.feed_forward.up": join(
-        *(f"{stack}.block.{{i}}.layer.{place}.DenseReluDense.wi_{part}" for part in (0, 1))
-    )
-    for stack, place in (("encoder", 1), ("decoder", 2))
+_GATED_ROWS: Rows = {
+    **_ROWS,
+    **{
+        f"{stack}.layers.{{i}}.feed_forward.up": join(
+            *(f"{stack}.block.{{i}}.layer.{place}.DenseReluDense.wi_{part}" for part in (0, 1))
+        )
+        for stack, place in (("encoder", 1), ("decoder", 2))
+    },
 }
 
 
