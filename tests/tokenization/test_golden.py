@@ -51,8 +51,9 @@ def test_ids_offsets_words_and_decoded_texts_are_those_of_transformers(folder: P
     for text, (ids, offsets, words, decoded, without_special) in zip(TEXTS, golden(folder)["texts"], strict=True):
         row = tokenizer(text, return_offsets_mapping=True)
         assert row["input_ids"] == ids, text
-        assert [place for span in row["offset_mapping"] for place in span] == offsets, text
-        assert row.word_ids() == words, text
+        if offsets is not None:  # transformers' tokenizers in Python know none
+            assert [place for span in row["offset_mapping"] for place in span] == offsets, text
+            assert row.word_ids() == words, text
         assert tokenizer.decode(ids) == decoded, text
         assert tokenizer.decode(ids, skip_special_tokens=True) == without_special, text
 
@@ -61,6 +62,8 @@ def test_ids_offsets_words_and_decoded_texts_are_those_of_transformers(folder: P
 @pytest.mark.parametrize("index", range(len(CALLS)))
 def test_calls_give_what_transformers_gives(folder: Path, index: int) -> None:
     arguments, expected = CALLS[index], golden(folder)["calls"][index]
+    if expected is None:
+        pytest.skip("transformers' tokenizers in Python do something else here, or nothing")
     if "error" in expected:
         with pytest.raises(PanpipeError):
             tokenizer_of(folder)(*PAIRS[arguments["pairs"]], **arguments["options"])
@@ -68,3 +71,34 @@ def test_calls_give_what_transformers_gives(folder: Path, index: int) -> None:
     result = tokenizer_of(folder)(*PAIRS[arguments["pairs"]], verbose=False, **arguments["options"])
     assert json.loads(json.dumps(dict(result))) == expected
     assert list(result) == list(expected)
+
+
+TRANSLATING = [folder for folder in FOLDERS if "languages" in golden(folder)]
+each_translator = pytest.mark.parametrize("folder", TRANSLATING, ids=lambda folder: folder.name)
+
+
+@each_translator
+def test_languages_and_targets_are_those_of_transformers(folder: Path) -> None:
+    tokenizer = tokenizer_of(folder)
+    for row in golden(folder)["languages"]:
+        code = row["code"]
+        languages = {} if code is None else {"src_lang": code, "tgt_lang": code}
+        if code is not None:
+            assert tokenizer.language_codes[code] == row["id"] == tokenizer.get_lang_id(code)
+        assert tokenizer(TEXTS[4], **languages)["input_ids"] == row["source"]
+        assert tokenizer(text_target=TEXTS, **languages)["input_ids"] == row["targets"]
+        assert tokenizer.encode_ids(TEXTS, as_target=True, tgt_lang=code)[0] == row["targets"]
+        decoded = [tokenizer.decode(ids, skip) for ids in row["targets"] for skip in (False, True)]
+        assert decoded == row["decoded"]
+        assert dict(tokenizer("a cat", text_target="서울에", **languages)) == row["pair"]
+
+
+@each_translator
+def test_tokens_at_the_start_and_in_the_middle_are_kept_as_in_transformers(folder: Path) -> None:
+    tokenizer = tokenizer_of(folder)
+    if tokenizer.language_codes:
+        tokenizer = AutoTokenizer.from_pretrained(folder, src_lang=golden(folder)["languages"][-1]["code"])
+    for text, ids, decoded in golden(folder)["prefixed"]:
+        first = AutoTokenizer.from_pretrained(folder)(text)["input_ids"]
+        assert first == ids, text
+        assert tokenizer.decode(ids) == decoded, text

@@ -14,6 +14,7 @@ from ..errors import TokenizerError
 from . import overlay
 from .families import FAMILIES, GENERIC, Family
 from .guard import load
+from .pieces import Pieces
 from .tokenizer_json import MAX_ID
 
 __all__ = ["MAX_ID", "NO_LIMIT", "SPECIAL_TOKENS", "Parts", "added_token", "assemble", "flat"]
@@ -42,18 +43,24 @@ class Parts:
     class_name: without 'Fast'.   settings: what transformers calls init_kwargs.
     special_tokens: attribute → str, AddedToken, list or None.
     truncation, padding: what tokenizer.json held, kept for saving only.
-    vocabulary: a sentencepiece file, kept for saving only.
+    vocabulary: a sentencepiece file, kept for saving only.   pieces: of a class whose texts are cut by other files
+    than give the ids.
     """
 
     rust: RustTokenizer
     class_name: str
-    family: Family
     settings: dict[str, Any]
     special_tokens: dict[str, Any]
     name: str = ""
     truncation: dict[str, Any] | None = None
     padding: dict[str, Any] | None = None
     vocabulary: dict[str, bytes] = field(default_factory=dict)
+    pieces: Pieces | None = None
+
+    @property
+    def family(self) -> Family:
+        """The class's row: looked up, since rows hold functions, which are not pickled."""
+        return FAMILIES.get(self.class_name, GENERIC)
 
 
 def assemble(
@@ -70,6 +77,10 @@ def assemble(
     settings = _settings(family, config, is_built)
     if family.settings is not None:
         load(name, family.settings, settings)
+    pieces: Pieces | None = None
+    if rust is None and family.pieces is not None:
+        pieces = load(f"{name} ({', '.join(vocabulary)})", family.pieces, vocabulary, settings)
+        rust = pieces.rust
     if rust is None:
         assert family.build is not None, "_vocabulary refuses classes that cannot be built"
         rust = load(f"{name} ({', '.join(vocabulary)})", family.build, vocabulary, settings)
@@ -87,7 +98,7 @@ def assemble(
         load(name, family.adjust, rust, settings)
     _check_settings(name, settings)
     _check_ids(name, rust)
-    return Parts(rust, class_, family, settings, special_tokens, name, truncation, padding, vocabulary)
+    return Parts(rust, class_, settings, special_tokens, name, truncation, padding, vocabulary, pieces)
 
 
 def _settings(family: Family, config: Mapping[str, Any], is_built: bool) -> dict[str, Any]:

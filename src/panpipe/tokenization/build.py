@@ -19,22 +19,42 @@ from tokenizers.models import BPE, Unigram, WordPiece
 from ..errors import TokenizerError
 from . import sentencepiece as spm
 from .sentencepiece import SentencePieceModel
+from .tokenizer_json import MAX_ID
 
 __all__ = [
     "Spm",
     "albert_normalizer",
     "albert_pieces",
     "albert_template",
+    "begin_and_end_template",
     "bert_template",
     "byte_level_bpe",
     "camembert_pieces",
+    "fairseq_pieces",
     "fairseq_template",
+    "gemma_decoder",
+    "gemma_normalizer",
+    "gemma_pieces",
+    "gemma_pre_tokenizer",
     "gpt2_processor",
+    "llama_decoder",
+    "llama_normalizer",
+    "llama_pieces",
+    "llama_pre_tokenizer",
+    "mbart_pieces",
+    "merges_of",
     "mpnet_template",
+    "pegasus_pieces",
+    "pegasus_pre_tokenizer",
+    "pegasus_settings",
+    "pegasus_template",
+    "qwen_bpe",
+    "read_vocabulary",
     "roberta_processor",
     "t5_pieces",
     "t5_settings",
     "t5_template",
+    "word_end_bpe",
     "word_piece",
     "xlm_roberta_pieces",
 ]
@@ -42,6 +62,7 @@ __all__ = [
 Files = Mapping[str, bytes]
 Settings = Mapping[str, Any]
 Pieces = list[tuple[str, float]]
+_ADDITIONAL = "additional_special_tokens"
 
 # -- WordPiece and byte-level BPE ------------------------------------------------------------------------------------
 
@@ -68,15 +89,76 @@ def word_piece(files: Files, settings: Settings) -> RustTokenizer:
 
 def byte_level_bpe(files: Files, settings: Settings) -> RustTokenizer:
     """GPT-2's: vocab.json, token → id, and merges.txt, a line of version and then a pair a line, best first."""
-    vocab = json.loads(files["vocab.json"])
-    lines = files["merges.txt"].decode().replace("\r\n", "\n").split("\n")[1:-1]
-    merges: Any = list(dict.fromkeys(tuple(line.split()) for line in lines))
-    tokenizer = RustTokenizer(
-        BPE(vocab=vocab, merges=merges, continuing_subword_prefix="", end_of_word_suffix="", fuse_unk=False)
-    )
+    tokenizer = RustTokenizer(_bpe(files))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=bool(settings["add_prefix_space"]))
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
+
+
+def qwen_bpe(files: Files, settings: Settings) -> RustTokenizer:
+    """Qwen2's: byte-level too, over composed characters, words cut by a rule of its own (each digit alone)."""
+    tokenizer = RustTokenizer(_bpe(files))
+    tokenizer.normalizer = normalizers.NFC()
+    words = pre_tokenizers.Split(Regex(_QWEN_WORDS), behavior="isolated", invert=False)
+    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=bool(settings["add_prefix_space"]), use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, as_bytes])
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    return tokenizer
+
+
+_QWEN_WORDS = "|".join(
+    (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)",
+        r"[^\r\n\p{L}\p{N}]?\p{L}+",
+        r"\p{N}",
+        r" ?[^\s\p{L}\p{N}]+[\r\n]*",
+        r"\s*[\r\n]+",
+        r"\s+(?!\S)",
+        r"\s+",
+    )
+)
+
+
+def word_end_bpe(files: Files, settings: Settings) -> RustTokenizer:
+    """The first GPT's: BERT's words in lower case, their last piece marked with </w>."""
+    unknown = str(settings["unk_token"])
+    tokenizer = RustTokenizer(_bpe(files, unk_token=unknown, end_of_word_suffix="</w>"))
+    if tokenizer.token_to_id(unknown) is not None:
+        tokenizer.add_special_tokens([unknown])
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.BPEDecoder(suffix="</w>")
+    return tokenizer
+
+
+def _bpe(files: Files, end_of_word_suffix: str = "", **options: Any) -> BPE:
+    """From vocab.json, token → id, and merges.txt, a line of version and then a pair a line, best first."""
+    lines = files["merges.txt"].decode().replace("\r\n", "\n").split("\n")[1:-1]
+    merges: Any = list(dict.fromkeys(tuple(line.split()) for line in lines))
+    vocab = read_vocabulary("vocab.json", files["vocab.json"])
+    return BPE(
+        vocab=vocab,
+        merges=merges,
+        continuing_subword_prefix="",
+        end_of_word_suffix=end_of_word_suffix,
+        fuse_unk=False,
+        **options,
+    )
+
+
+def read_vocabulary(name: str, data: bytes) -> dict[str, int]:
+    """A vocab.json: token → id.   Raises TokenizerError."""
+    try:
+        vocabulary = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise TokenizerError(f"{name} is no JSON: {error}.") from None
+    if not isinstance(vocabulary, dict):
+        raise TokenizerError(f"{name} must hold an object of token and id, not {type(vocabulary).__name__}.")
+    for token, index in vocabulary.items():
+        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index <= MAX_ID:
+            raise TokenizerError(f"{name} gives the token {token!r:.60} the id {index!r:.40}; ids are 0 … {MAX_ID}.")
+    return vocabulary
 
 
 # -- sentencepiece ---------------------------------------------------------------------------------------------------
@@ -99,47 +181,68 @@ def plain_normalizer(model: SentencePieceModel, settings: Settings) -> Any:
 class Spm:
     """A builder from a sentencepiece model; what families do differently are its fields.
 
-    pieces: the vocabulary with scores, in the order of the ids.   unk_id: if not the model's own.
+    pieces: the vocabulary with scores, in the order of the ids.   unk_id: if not the model's own; unk_offset: the
+    setting that is added to it.   pre_tokenizer, decoder: None for the usual ones, whose words begin with ▁.
+    byte_fallback: characters that are no piece become bytes.   special: user-defined pieces that are special tokens.
     """
 
     pieces: Callable[[SentencePieceModel, Settings], Pieces] = plain_pieces
     normalizer: Callable[[SentencePieceModel, Settings], Any] = plain_normalizer
     unk_id: int | None = None
+    unk_offset: str | None = None
+    pre_tokenizer: Callable[[Settings], Any] | None = None
+    decoder: Callable[[Settings], Any] | None = None
+    byte_fallback: bool = False
+    special: frozenset[str] = frozenset()
 
     def __call__(self, files: Files, settings: Settings) -> RustTokenizer:
         """The Rust tokenizer of the one model file."""
         ((name, data),) = files.items()
         model = spm.read_model(data, name)
-        tokenizer = RustTokenizer(self._rust_model(model, self.pieces(model, settings), name))
+        tokenizer = RustTokenizer(self._rust_model(model, settings, name))
         tokenizer.add_tokens(
             [
-                AddedToken(piece.text, normalized=False, special=piece.kind == spm.CONTROL)
+                AddedToken(
+                    piece.text, normalized=False, special=piece.kind == spm.CONTROL or piece.text in self.special
+                )
                 for piece in model.pieces
                 if piece.kind in (spm.CONTROL, spm.USER_DEFINED)
             ]
         )
         tokenizer.normalizer = self.normalizer(model, settings)
-        prefix = "always" if settings.get("legacy", True) else "first"
-        if not settings.get("add_prefix_space", True):
-            prefix = "never"
-        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=prefix)
-        tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme=prefix)
+        prefix = _prefix(settings)
+        words = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=prefix)
+        tokenizer.pre_tokenizer = words if self.pre_tokenizer is None else self.pre_tokenizer(settings)
+        text = decoders.Metaspace(replacement="▁", prepend_scheme=prefix)
+        tokenizer.decoder = text if self.decoder is None else self.decoder(settings)
         return tokenizer
 
-    def _rust_model(self, model: SentencePieceModel, pieces: Pieces, name: str) -> Any:
+    def _rust_model(self, model: SentencePieceModel, settings: Settings, name: str) -> Any:
+        pieces = self.pieces(model, settings)
         if model.model_type == spm.UNIGRAM:
-            return Unigram(pieces, unk_id=model.unk_id if self.unk_id is None else self.unk_id, byte_fallback=False)
+            unknown = model.unk_id if self.unk_id is None else self.unk_id
+            unknown += int(settings[self.unk_offset]) if self.unk_offset is not None else 0
+            return Unigram(pieces, unk_id=unknown, byte_fallback=self.byte_fallback)
         if model.model_type == spm.BPE:
             own = {piece.text: index for index, piece in enumerate(model.pieces)}
             vocab = {text: index for index, (text, _) in enumerate(pieces)}
-            merges = _merges(own, dict(pieces))
-            return BPE(vocab, merges, unk_token=model.unk_piece, fuse_unk=True, byte_fallback=False)
+            if dict(pieces).get("\t") is not None and "\t" not in own:
+                own["\t"] = own["<0x09>"]  # see gemma_pieces
+            merges = merges_of(own, dict(pieces))
+            return BPE(vocab, merges, unk_token=model.unk_piece, fuse_unk=True, byte_fallback=self.byte_fallback)
         raise TokenizerError(
             f"{name} is a sentencepiece model of type {model.model_type}; unigram (1) and BPE (2) can be built."
         )
 
 
-def _merges(vocab: Mapping[str, int], scores: Mapping[str, float]) -> list[tuple[str, str]]:
+def _prefix(settings: Settings) -> str:
+    """Which words get a ▁ in front that the text has no space for."""
+    if not settings.get("add_prefix_space", True):
+        return "never"
+    return "always" if settings.get("legacy", True) else "first"
+
+
+def merges_of(vocab: Mapping[str, int], scores: Mapping[str, float]) -> list[tuple[str, str]]:
     """The merges that a sentencepiece BPE model implies: every split of a piece into two, by the piece's score."""
     merges: list[tuple[str, str, float]] = []
     for piece, score in scores.items():
@@ -151,13 +254,21 @@ def _merges(vocab: Mapping[str, int], scores: Mapping[str, float]) -> list[tuple
     return [(left, right) for left, right, _ in merges]
 
 
+def fairseq_pieces(model: SentencePieceModel, settings: Settings) -> Pieces:
+    """Fairseq's four first; the model's own first three (<unk>, <s>, </s>) go."""
+    first = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
+    return first + plain_pieces(model, settings)[3:]
+
+
 def xlm_roberta_pieces(model: SentencePieceModel, settings: Settings) -> Pieces:
-    """Fairseq's four first and <mask> last; the model's own first three (<unk>, <s>, </s>) go."""
-    return [
-        *((token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")),
-        *plain_pieces(model, settings)[3:],
-        ("<mask>", 0.0),
-    ]
+    """Fairseq's, and <mask> last."""
+    return [*fairseq_pieces(model, settings), ("<mask>", 0.0)]
+
+
+def mbart_pieces(codes: Iterable[str]) -> Callable[[SentencePieceModel, Settings], Pieces]:
+    """Fairseq's, then the languages and <mask>."""
+    last = [*((code, 0.0) for code in codes), ("<mask>", 0.0)]
+    return lambda model, settings: fairseq_pieces(model, settings) + last
 
 
 def camembert_pieces(model: SentencePieceModel, settings: Settings) -> Pieces:
@@ -195,10 +306,94 @@ def t5_pieces(model: SentencePieceModel, settings: Settings) -> Pieces:
 
 def t5_settings(settings: dict[str, Any]) -> None:
     """The sentinels <extra_id_0> … are additional special tokens, unless the files name their own."""
-    given = list(settings.get("additional_special_tokens") or [])
+    given = list(settings.get(_ADDITIONAL) or [])
     if not any("<extra_id_" in str(token) for token in given):
         given += [f"<extra_id_{index}>" for index in range(int(settings["extra_ids"]))]
-    settings["additional_special_tokens"] = given
+    settings[_ADDITIONAL] = given
+
+
+def pegasus_pieces(model: SentencePieceModel, settings: Settings) -> Pieces:
+    """<pad>, </s>, the masks and the tokens of pretraining before the model's own, less its first two."""
+    offset = int(settings["offset"])
+    masks = [str(settings[key]) for key in ("mask_token_sent", "mask_token") if settings[key] is not None]
+    first = [(token, 0.0) for token in (str(settings["pad_token"]), str(settings["eos_token"]), *masks)]
+    unused = [(f"<unk_{index}>", -100.0) for index in range(2, offset)]
+    return [*first, *unused, *plain_pieces(model, settings)[2:]]
+
+
+def pegasus_settings(settings: dict[str, Any]) -> None:
+    """The tokens of pretraining are additional special tokens: the mask of sentences, <unk_2> … <unk_102>."""
+    sentence, offset, given = settings["mask_token_sent"], int(settings["offset"]), settings.get(_ADDITIONAL)
+    first = [] if sentence is None else [sentence]
+    if given is None:
+        settings[_ADDITIONAL] = [*first, *(f"<unk_{index}>" for index in range(2, offset))]
+        return
+    tokens = [*first, *given] if sentence not in given else list(given)
+    settings[_ADDITIONAL] = [*tokens, *(f"<unk_{index}>" for index in range(len(tokens), offset - 1))]
+
+
+def pegasus_pre_tokenizer(settings: Settings) -> Any:
+    """Words between spaces of any kind."""
+    words = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=_prefix(settings))
+    return pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), words])
+
+
+def llama_pieces(model: SentencePieceModel, settings: Settings) -> Pieces:
+    """The model's; the first three are never met in a text."""
+    pieces = plain_pieces(model, settings)
+    return [*((text, 0.0) for text, _ in pieces[:3]), *pieces[3:]]
+
+
+def llama_normalizer(model: SentencePieceModel, settings: Settings) -> Any:
+    """Spaces as ▁, and one in front of every stretch of text: the legacy way. The later one does it in words."""
+    if not settings.get("legacy", True):
+        return None
+    prefix = [normalizers.Prepend("▁")] if _has_prefix(settings) else []
+    return normalizers.Sequence([*prefix, normalizers.Replace(" ", "▁")])
+
+
+def llama_pre_tokenizer(settings: Settings) -> Any:
+    """The text as one word, with a ▁ in front of the first stretch alone: the way after the legacy one."""
+    if settings.get("legacy", True):
+        return None
+    scheme = "first" if _has_prefix(settings) else "never"
+    return pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=scheme, split=False)
+
+
+def llama_decoder(settings: Settings) -> Any:
+    """Bytes put together again, and the first space taken off if it was put there."""
+    first = [decoders.Strip(content=" ", left=1)] if _has_prefix(settings) else []
+    return decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), *first])
+
+
+def _has_prefix(settings: Settings) -> bool:
+    given = settings.get("add_prefix_space")
+    return True if given is None else bool(given)
+
+
+def gemma_pieces(model: SentencePieceModel, settings: Settings) -> Pieces:
+    """The special tokens under their names; the byte of a tab is the tab itself where there is no such piece."""
+    first = [(str(settings[key]), 0.0) for key in ("pad_token", "eos_token", "bos_token")]
+    pieces = [*first, *plain_pieces(model, settings)[3:]]
+    texts = [text for text, _ in pieces]
+    if "\t" not in texts and "<0x09>" in texts:
+        pieces[texts.index("<0x09>")] = ("\t", 0.0)
+    return pieces
+
+
+def gemma_normalizer(model: SentencePieceModel, settings: Settings) -> Any:
+    """Spaces as ▁, and none added."""
+    return normalizers.Replace(" ", "▁")
+
+
+def gemma_pre_tokenizer(settings: Settings) -> Any:
+    """Nothing is left to split: the normalizer took the spaces. As in the tokenizer.json of that family."""
+    return pre_tokenizers.Split(" ", "merged_with_previous")
+
+
+def gemma_decoder(settings: Settings) -> Any:
+    """Spaces and bytes put back."""
+    return decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
 
 
 # -- post-processors: where the special tokens go --------------------------------------------------------------------
@@ -232,6 +427,22 @@ def fairseq_template(tokenizer: RustTokenizer, settings: Settings) -> None:
 def t5_template(tokenizer: RustTokenizer, settings: Settings) -> None:
     """A </s> and A </s> B </s>."""
     _set_template(tokenizer, ["$A", "</s>"], ["$A", "</s>", "$B", "</s>"], ("</s>",))
+
+
+def pegasus_template(tokenizer: RustTokenizer, settings: Settings) -> None:
+    """A </s> and A B </s>."""
+    eos = str(settings["eos_token"])
+    _set_template(tokenizer, ["$A", eos], ["$A", "$B", eos], (eos,))
+
+
+def begin_and_end_template(tokenizer: RustTokenizer, settings: Settings) -> None:
+    """<s> A </s> and <s> A </s> <s> B </s>, the second of type 1; each of the two tokens only if the settings ask."""
+    bos, eos = settings.get("bos_token"), settings.get("eos_token")
+    before = [str(bos)] if settings["add_bos_token"] and bos is not None else []
+    after = [str(eos)] if settings["add_eos_token"] and eos is not None else []
+    single = [f"{token}:0" for token in (*before, "$A", *after)]
+    pair = [*single, *(f"{token}:1" for token in (*before, "$B", *after))]
+    _set_template(tokenizer, single, pair, (*before, *after))
 
 
 def roberta_processor(tokenizer: RustTokenizer, settings: Settings) -> None:

@@ -10,7 +10,7 @@ from ..errors import InputError
 from .batch_encoding import to_python
 from .guard import is_panic, reason
 
-__all__ = ["clean_up", "decode", "id_list"]
+__all__ = ["check", "clean_up", "decode", "id_list"]
 
 _SPACED = (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're")
 
@@ -22,11 +22,16 @@ def decode(rust: RustTokenizer, ids: list[int], skip_special_tokens: bool) -> st
     except BaseException as error:
         if not (is_panic(error) or isinstance(error, Exception)):
             raise
-        wrong = [index for index in ids if not isinstance(index, int) or not 0 <= index < 2**32]
-        if wrong:
-            hint = " Labels of -100 are to be replaced by pad_token_id first." if -100 in wrong else ""
-            raise InputError(f"{wrong[0]!r:.60} is not a token id.{hint}") from None
+        check(ids)
         raise InputError(f"these ids cannot be decoded: {reason(error)}.") from None
+
+
+def check(ids: list[int]) -> None:
+    """Raises InputError for what can be no id."""
+    wrong = [index for index in ids if not isinstance(index, int) or not 0 <= index < 2**32]
+    if wrong:
+        hint = " Labels of -100 are to be replaced by pad_token_id first." if -100 in wrong else ""
+        raise InputError(f"{wrong[0]!r:.60} is not a token id.{hint}") from None
 
 
 def id_list(values: Any) -> list[int]:

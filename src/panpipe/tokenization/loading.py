@@ -58,7 +58,7 @@ def load_parts(source: Source, overrides: Mapping[str, Any], wanted_class: str |
     _check_names(overrides, config.keys() - overrides.keys())
     rust: RustTokenizer | None = None
     vocabulary: dict[str, bytes] = {}
-    if tokenizer_json is not None:
+    if tokenizer_json is not None and not _builds_anew(source, family, config):
         rust = read_rust(f"{source.name}/tokenizer.json", _read(tokenizer_json))
     else:
         vocabulary = _vocabulary(source, class_, family)
@@ -114,10 +114,16 @@ def _class_of_model(source: Source, has_tokenizer_json: bool) -> str:
     )
 
 
+def _builds_anew(source: Source, family: Family, config: Mapping[str, Any]) -> bool:
+    """Whether the vocabulary files go before tokenizer.json, as they do in transformers for some classes."""
+    wanted = family.pieces is not None or (family.rebuild is not None and family.rebuild(config))
+    return wanted and all(source.file(name) is not None for name in family.vocabulary)
+
+
 def _vocabulary(source: Source, class_: str, family: Family) -> dict[str, bytes]:
     """The bytes of the files that the class is built from."""
-    if family.build is None:
-        known = ", ".join(name for name, row in FAMILIES.items() if row.build is not None)
+    if not family.vocabulary:
+        known = ", ".join(name for name, row in FAMILIES.items() if row.vocabulary)
         raise TokenizerError(
             f"{source.name} has no tokenizer.json, and its tokenizer class {class_!r} cannot be built from other files "
             f"(these can: {known}). Make a tokenizer.json where the class exists, by "
@@ -132,6 +138,7 @@ def _vocabulary(source: Source, class_: str, family: Family) -> dict[str, bytes]
             f"{source.name} lacks {' and '.join(missing)}, from which a {class_} is built, and has no tokenizer.json "
             "either."
         )
+    found |= {name: source.file(name) for name in family.optional}
     return {name: _read(path) for name, path in found.items() if path is not None}
 
 

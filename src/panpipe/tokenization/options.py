@@ -63,6 +63,9 @@ class CallOptions:
     return_length: bool = False
     verbose: bool = True
     split_special_tokens: bool | None = None
+    src_lang: str | None = None
+    tgt_lang: str | None = None
+    as_target: bool = False
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> CallOptions:

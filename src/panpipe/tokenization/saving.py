@@ -29,16 +29,13 @@ def save(tokenizer: Tokenizer, parts: Parts, folder: Path) -> tuple[str, ...]:
         raise InvalidArgument(f"{str(folder)!r} is a file; a tokenizer is saved into a folder.")
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = _vocabulary(parts, folder)
-    files = [
-        *vocabulary,
-        folder / "tokenizer.json",
-        folder / "special_tokens_map.json",
-        folder / "tokenizer_config.json",
-    ]
+    files = [*vocabulary, folder / "special_tokens_map.json", folder / "tokenizer_config.json"]
     if isinstance(tokenizer.chat_template, str):
         files.append(folder / "chat_template.jinja")
         _write(files[-1], tokenizer.chat_template)
-    _write(folder / "tokenizer.json", _rust_json(parts))
+    if parts.pieces is None:
+        files.append(folder / "tokenizer.json")
+        _write(files[-1], _rust_json(parts))
     _write_json(folder / "special_tokens_map.json", _token_map(tokenizer))
     _write_json(folder / "tokenizer_config.json", _config(tokenizer, parts, bool(vocabulary)))
     return tuple(map(str, files))
@@ -46,7 +43,7 @@ def save(tokenizer: Tokenizer, parts: Parts, folder: Path) -> tuple[str, ...]:
 
 def _vocabulary(parts: Parts, folder: Path) -> list[Path]:
     """The files from before tokenizer.json: the model's own, or a sentencepiece file as it was read."""
-    if parts.family.vocabulary and not parts.family.vocabulary[0].endswith(".model"):
+    if parts.pieces is None and parts.family.vocabulary and not parts.family.vocabulary[0].endswith(".model"):
         return [Path(path) for path in parts.rust.model.save(str(folder))]
     for name, data in parts.vocabulary.items():
         (folder / name).write_bytes(data)

@@ -10,13 +10,26 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from ..errors import TokenizerError
 
-__all__ = ["BPE", "CONTROL", "UNIGRAM", "USER_DEFINED", "Piece", "SentencePieceModel", "read_model"]
+__all__ = [
+    "BPE",
+    "BYTE",
+    "CONTROL",
+    "NORMAL",
+    "UNIGRAM",
+    "UNKNOWN",
+    "USER_DEFINED",
+    "CharacterMap",
+    "Piece",
+    "SentencePieceModel",
+    "read_model",
+]
 
 UNIGRAM, BPE = 1, 2  # TrainerSpec.ModelType
-CONTROL, USER_DEFINED = 3, 4  # SentencePiece.Type
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 1, 2, 3, 4, 6  # SentencePiece.Type
 
 _MAX_VARINT_BYTES = 10
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5  # wire types
@@ -41,6 +54,9 @@ class SentencePieceModel:
     unk_piece: str = "<unk>"
     byte_fallback: bool = False
     charsmap: bytes = b""  # the precompiled normalizer
+    unk_surface: str = " ⁇ "  # what an unknown piece becomes in a text
+    add_dummy_prefix: bool = True  # a ▁ in front of every text
+    remove_extra_whitespaces: bool = True
 
 
 def read_model(data: bytes, name: str) -> SentencePieceModel:
@@ -83,12 +99,18 @@ def _read_trainer(data: bytes, model: SentencePieceModel) -> None:
             model.unk_id = value
         elif number == 45 and isinstance(value, bytes):
             model.unk_piece = value.decode()
+        elif number == 44 and isinstance(value, bytes):
+            model.unk_surface = value.decode()
 
 
 def _read_normalizer(data: bytes, model: SentencePieceModel) -> None:
     for number, value in _fields(data):
         if number == 2 and isinstance(value, bytes):
             model.charsmap = value
+        elif number == 3 and isinstance(value, int):
+            model.add_dummy_prefix = bool(value)
+        elif number == 4 and isinstance(value, int):
+            model.remove_extra_whitespaces = bool(value)
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
@@ -125,3 +147,73 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
     raise ValueError(f"a number of more than {_MAX_VARINT_BYTES} bytes at byte {at}")
+
+
+class CharacterMap:
+    """The precompiled normalizer: at each place of a text, the longest string it knows becomes another.
+
+    The Rust library applies the same map to one user-perceived character at a time, which differs where a character
+    is written with several code points: decomposed Hangul stays so. This is for those texts. The file holds a
+    double-array trie (Aoe 1989, as in darts-clone) over UTF-8 bytes, and the texts that it leads to, ended by zeros.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        """Raises TokenizerError for what is no such map."""
+        size = int.from_bytes(data[:4], "little")
+        if len(data) < 8 or size % 4 or not 4 <= size <= len(data) - 4:
+            raise TokenizerError(f"the character map's trie of {size} bytes does not fit into {len(data)}.")
+        self._units = struct.unpack(f"<{size // 4}I", data[4 : 4 + size])
+        self._texts = data[4 + size :]
+
+    def apply(self, text: str) -> tuple[str, list[tuple[int, int]]]:
+        """The mapped text, and the (start, end) in `text` of what each of its characters came from.
+
+        Raises TokenizerError where the map leads outside itself.
+        """
+        encoded = text.encode()
+        begins = [0, *accumulate(map(_utf8_length, text))]  # of each character, in bytes
+        number = {begin: index for index, begin in enumerate(begins)}
+        parts: list[str] = []
+        origins: list[tuple[int, int]] = []
+        at = 0
+        while at < len(text):
+            end, becomes = self._longest(encoded, begins[at])
+            after = number.get(end, 0) if becomes is not None else at + 1
+            if after <= at:  # no match, or one that ends inside a character
+                after, becomes = at + 1, None
+            part = text[at:after] if becomes is None else becomes
+            parts.append(part)
+            origins += [(at, after)] * len(part)
+            at = after
+        return "".join(parts), origins
+
+    def _longest(self, encoded: bytes, at: int) -> tuple[int, str | None]:
+        """Where the longest string that is known from `at` on ends, and what it becomes."""
+        units, found, end = self._units, None, at
+        try:
+            node = _offset(units[0])
+            for place in range(at, len(encoded)):
+                node ^= encoded[place]
+                unit = units[node]
+                if unit & 0x800000FF != encoded[place]:
+                    break
+                node ^= _offset(unit)
+                if unit >> 8 & 1:
+                    found, end = units[node] & 0x7FFFFFFF, place + 1
+        except IndexError:
+            raise TokenizerError("the character map is damaged: its trie leads outside itself.") from None
+        if found is None:
+            return at, None
+        try:
+            return end, self._texts[found : self._texts.index(0, found)].decode()
+        except ValueError:
+            raise TokenizerError("the character map is damaged: a text in it has no end, or is no UTF-8.") from None
+
+
+def _offset(unit: int) -> int:
+    return unit >> 10 << ((unit & 0x200) >> 6)
+
+
+def _utf8_length(character: str) -> int:
+    code = ord(character)
+    return 1 if code < 0x80 else 2 if code < 0x800 else 3 if code < 0x10000 else 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,9 +18,11 @@ from ..weights.source import Source
 from . import saving
 from .assembly import NO_LIMIT, Parts, assemble
 from .batch_encoding import BatchEncoding
+from .languages import Around, Languages
 from .loading import load_parts
 from .options import CallOptions, Plan, WarnOnce, plan, refuse_unknown
 from .padding import NO_PAD_TOKEN, pad_encodings, pad_examples, round_up
+from .pieces import PieceViews
 from .tokenizer_json import read_rust
 from .views import Truncation, Views, batch_of
 from .vocabulary import Vocabulary
@@ -40,6 +43,7 @@ class Tokenizer(Vocabulary):
 
     model_max_length: the model's limit in tokens, 10**30 where the files name none.
     padding_side, truncation_side: 'right' or 'left'.   model_input_names: what a call returns by default.
+    src_lang, tgt_lang: the languages of texts and targets where a call names none, of a tokenizer that has languages.
     """
 
     tokenizer_class: str | None = None  # of the named classes (BertTokenizer …): instead of what the files say
@@ -107,8 +111,9 @@ class Tokenizer(Vocabulary):
         self._parts = parts
         self._rust = parts.rust
         self._special_tokens = parts.special_tokens
-        self._views = Views(parts.rust)
+        self._views, self._target_views = _views(parts)
         self._warn = WarnOnce()
+        self._arounds: dict[str, Around] = {}
         self.name_or_path: str = parts.name
         limit = settings.get("model_max_length")
         self.model_max_length: int = NO_LIMIT if limit is None else limit
@@ -119,6 +124,8 @@ class Tokenizer(Vocabulary):
         self.split_special_tokens: bool = bool(settings.get("split_special_tokens", False))
         self.add_prefix_space: bool = bool(settings.get("add_prefix_space", False))
         self.chat_template: Any = settings.get("chat_template")
+        self.src_lang: str | None = settings.get("src_lang") or self._first_language()
+        self.tgt_lang: str | None = settings.get("tgt_lang")
         self.verbose: bool = False
 
     # -- encoding, for pipelines -------------------------------------------------------------------------------------
@@ -135,6 +142,9 @@ class Tokenizer(Vocabulary):
         overflow: bool = False,
         is_split_into_words: bool = False,
         offsets: bool = True,
+        src_lang: str | None = None,
+        tgt_lang: str | None = None,
+        as_target: bool = False,
     ) -> list[Encoding]:
         """The Rust library's encodings of several texts (or pairs), in one call, not padded.
 
@@ -143,15 +153,17 @@ class Tokenizer(Vocabulary):
         max_length: with the special tokens; default: the model's.
         overflow: what was cut is wanted too: in each encoding's `overflowing`, in windows that share `stride` tokens.
         offsets: False where only ids and words are wanted, which is faster.
+        as_target: the texts are translations, not texts to be translated.   src_lang, tgt_lang: their language.
         Raises InputError, TooLong (truncation cannot make it fit), InvalidArgument, TokenizerError.
         """
         cut = self._truncation(truncation, max_length, stride if overflow else 0)
-        return self._views.encode(
+        return self._side(as_target).encode(
             batch_of(texts, pairs),
             cut,
             add_special_tokens=add_special_tokens,
             words=is_split_into_words,
             fast=not offsets,
+            around=self._around_language(tgt_lang if as_target else src_lang, as_target),
         )
 
     def encode_ids(
@@ -162,6 +174,9 @@ class Tokenizer(Vocabulary):
         add_special_tokens: bool = True,
         truncation: str = "do_not_truncate",
         max_length: int | None = None,
+        src_lang: str | None = None,
+        tgt_lang: str | None = None,
+        as_target: bool = False,
     ) -> tuple[list[list[int]], list[list[int]] | None]:
         """The ids of several texts (or pairs), and their token types if the model takes them: the fastest way.
 
@@ -169,7 +184,10 @@ class Tokenizer(Vocabulary):
         """
         cut = self._truncation(truncation, max_length, 0)
         inputs = batch_of(texts, pairs)
-        encodings = self._views.encode(inputs, cut, add_special_tokens=add_special_tokens, fast=True)
+        around = self._around_language(tgt_lang if as_target else src_lang, as_target)
+        encodings = self._side(as_target).encode(
+            inputs, cut, add_special_tokens=add_special_tokens, fast=True, around=around
+        )
         types = [encoding.type_ids for encoding in encodings] if "token_type_ids" in self.model_input_names else None
         return [encoding.ids for encoding in encodings], types
 
@@ -209,12 +227,15 @@ class Tokenizer(Vocabulary):
         return_length: bool = False,
         verbose: bool = True,
         split_special_tokens: bool | None = None,
+        src_lang: str | None = None,
+        tgt_lang: str | None = None,
         **unknown: Any,
     ) -> BatchEncoding:
         """Token ids (and what else is asked for) of a text, a pair of texts, or a list of either.
 
         text: str; list[str] for a batch; list[str] of words, or a list of those, with is_split_into_words=True.
         text_pair: the second texts.   text_target: texts whose ids are returned as `labels`.
+        src_lang, tgt_lang: the languages of texts and targets, of a tokenizer that has languages.
         padding: True or 'longest'; 'max_length'.   truncation: True or 'longest_first'; 'only_first'; 'only_second'.
         max_length: in tokens, special ones included; default: model_max_length.
         return_overflowing_tokens: also what was cut, in windows that share `stride` tokens;
@@ -241,12 +262,14 @@ class Tokenizer(Vocabulary):
             return_length,
             verbose,
             split_special_tokens,
+            src_lang,
+            tgt_lang,
         )
         if text is None and text_target is None:
             raise InputError("the text is None; expected a str or a list of them (or text_target=).")
         if text_target is None:
             return self._call_one(text, text_pair, options)
-        targets = self._call_one(text_target, text_pair_target, options)
+        targets = self._call_one(text_target, text_pair_target, replace(options, as_target=True))
         if text is None:
             return targets
         encodings = self._call_one(text, text_pair, options)
@@ -306,12 +329,14 @@ class Tokenizer(Vocabulary):
         planned = plan(options, self.model_max_length, self._warn)
         if planned.padding != "do_not_pad" and self.pad_token_id is None:
             raise InvalidArgument(NO_PAD_TOKEN)
-        encodings = self._views.encode(
+        as_target = options.as_target
+        encodings = self._side(as_target).encode(
             inputs,
             self._cut(planned, options.stride),
             add_special_tokens=options.add_special_tokens,
             words=words,
             split_special=self._split_special(options),
+            around=self._around_language(options.tgt_lang if as_target else options.src_lang, as_target),
         )
         rows, samples = encodings, None
         if options.return_overflowing_tokens:
@@ -404,12 +429,76 @@ class Tokenizer(Vocabulary):
             return_tensors=return_tensors,
         )
 
+    # -- languages ---------------------------------------------------------------------------------------------------
+
+    def _forget_views(self) -> None:
+        """After the vocabulary has been changed."""
+        self._views.forget()
+        self._target_views.forget()
+        self._arounds = {}
+
+    @property
+    def language_codes(self) -> dict[str, int]:
+        """Language → the id of its token, which a translation into it starts with; empty where there are none."""
+        languages = self._languages()
+        return {} if languages is None else languages.ids(self._language_settings(), self._rust)
+
+    @property
+    def lang_code_to_id(self) -> dict[str, int]:
+        """As `language_codes`."""
+        return self.language_codes
+
+    @property
+    def supported_language_codes(self) -> list[str]:
+        """Marian's: the tokens, such as >>fra<<, one of which a text starts with to be translated into a language."""
+        if self._parts.pieces is None:
+            return []
+        return [token for token in self.get_vocab() if token.startswith(">>") and token.endswith("<<")]
+
+    def get_lang_id(self, lang: str) -> int:
+        """The id of a language's token.   Raises InvalidArgument."""
+        codes = self.language_codes
+        Languages.check(lang, codes)
+        return codes[lang]
+
+    def _languages(self) -> Languages | None:
+        return self._parts.family.languages
+
+    def _language_settings(self) -> dict[str, Any]:
+        return {**self._parts.settings, **self._special_tokens}
+
+    def _first_language(self) -> str | None:
+        languages = self._languages()
+        if languages is None:
+            return None
+        codes = self.language_codes
+        return languages.first if languages.first in codes else next(iter(codes))
+
+    def _around_language(self, asked: str | None, as_target: bool) -> Around | None:
+        """The special tokens around a text in a language; None for a tokenizer without languages."""
+        languages = self._languages()
+        name = "tgt_lang" if as_target else "src_lang"
+        if languages is None:
+            if asked is not None:
+                raise InvalidArgument(f"{name}={asked!r:.60}: this tokenizer's texts have no token for their language.")
+            return None
+        code = asked or (self.tgt_lang if as_target else self.src_lang)
+        if code is None:
+            raise InvalidArgument(f"{name}= is needed: which language are the targets in?")
+        around = self._arounds.get(code)
+        if around is None:
+            around = self._arounds[code] = languages.around(code, self._language_settings(), self._rust)
+        return around
+
+    def _side(self, as_target: bool) -> Views:
+        return self._target_views if as_target else self._views
+
     # -- the whole ---------------------------------------------------------------------------------------------------
 
     @property
     def backend_tokenizer(self) -> RustTokenizer:
         """The Rust tokenizer. Change it right where it is taken, if at all: truncation works on copies made later."""
-        self._views.forget()
+        self._forget_views()
         return self._rust
 
     @property
@@ -423,14 +512,15 @@ class Tokenizer(Vocabulary):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        del state["_views"], state["_warn"]
+        del state["_views"], state["_target_views"], state["_warn"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._rust = self._parts.rust
         self._special_tokens = dict(self._special_tokens)  # a copy's names are its own
-        self._views, self._warn = Views(self._rust), WarnOnce()
+        self._views, self._target_views = _views(self._parts)
+        self._warn = WarnOnce()
 
     def __repr__(self) -> str:
         return (
@@ -439,6 +529,16 @@ class Tokenizer(Vocabulary):
             f"model_max_length={self.model_max_length}, padding_side={self.padding_side!r}, "
             f"truncation_side={self.truncation_side!r}, special_tokens={self.special_tokens_map})"
         )
+
+
+def _views(parts: Parts) -> tuple[Views, Views]:
+    """Of texts, and of targets."""
+    pieces = parts.pieces
+    if pieces is None:
+        views = Views(parts.rust)
+        return views, views
+    source = PieceViews(pieces.rust, pieces.source)
+    return source, source if pieces.target is pieces.source else PieceViews(pieces.rust, pieces.target)
 
 
 def _listed(texts: Any) -> Any:

@@ -17,10 +17,11 @@ from tokenizers import Tokenizer as RustTokenizer
 
 from ..errors import InputError, InvalidArgument
 from .guard import encoding_error
+from .languages import Around, set_around
 
-__all__ = ["Truncation", "Views", "batch_of", "shell"]
+__all__ = ["MAX_VIEWS", "Truncation", "Views", "batch_of", "shell"]
 
-_MAX_VIEWS = 64
+MAX_VIEWS = 64
 
 
 class Truncation(NamedTuple):
@@ -40,7 +41,7 @@ class Views:
 
     def __init__(self, rust: RustTokenizer) -> None:
         self._rust = rust
-        self._views: dict[tuple[Truncation | None, bool], RustTokenizer] = {}
+        self._views: dict[tuple[Truncation | None, bool, Around | None], RustTokenizer] = {}
 
     def forget(self) -> None:
         """After the tokenizer has been changed."""
@@ -55,30 +56,37 @@ class Views:
         words: bool = False,
         split_special: bool | None = None,
         fast: bool = False,
+        around: Around | None = None,
     ) -> list[Encoding]:
         """One encoding per input (a text, a pair; or these as lists of words); further windows are in its
         `overflowing`.
 
-        fast: without offsets.   Raises InputError, TooLong, InvalidArgument, TokenizerError.
+        fast: without offsets.   around: the special tokens, if not the tokenizer's own.
+        Raises InputError, TooLong, InvalidArgument, TokenizerError.
         """
         rust = self._rust
-        if truncation is not None or split_special is not None:
-            rust = self._view(truncation, rust.encode_special_tokens if split_special is None else split_special)
+        if truncation is not None or split_special is not None or around is not None:
+            split = rust.encode_special_tokens if split_special is None else split_special
+            rust = self._view(truncation, split, around)
             if truncation is not None and add_special_tokens:
                 _check_room(rust, inputs, truncation, words)
+        if fast and inputs and _is_pair(inputs[0], words):
+            fast = rust.post_processor is not None  # without one the second text's types would be the first's
         encode_batch = rust.encode_batch_fast if fast else rust.encode_batch
         try:
             return encode_batch(inputs, words, add_special_tokens)
         except BaseException as error:
             encoding_error(error, inputs, lambda one: encode_batch(one, words, add_special_tokens), words)
 
-    def _view(self, truncation: Truncation | None, split_special: bool) -> RustTokenizer:
-        view = self._views.get((truncation, split_special))
+    def _view(self, truncation: Truncation | None, split_special: bool, around: Around | None) -> RustTokenizer:
+        view = self._views.get((truncation, split_special, around))
         if view is None:
             view = _with_truncation(self._rust, truncation, split_special)
-            if len(self._views) >= _MAX_VIEWS:
+            if around is not None:
+                set_around(view, around)
+            if len(self._views) >= MAX_VIEWS:
                 self._views = {}
-            self._views[truncation, split_special] = view
+            self._views[truncation, split_special, around] = view
         return view
 
 

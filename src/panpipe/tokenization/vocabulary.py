@@ -9,6 +9,7 @@ from tokenizers import AddedToken
 
 from ..errors import InvalidArgument, TokenizerError
 from . import decoding
+from .assembly import Parts
 from .guard import load
 from .special_tokens import SpecialTokens
 from .views import Views
@@ -20,6 +21,7 @@ class Vocabulary(SpecialTokens):
     """Mixin: what a Tokenizer knows of single tokens and ids."""
 
     _views: Views
+    _parts: Parts
     model_max_length: int
     clean_up_tokenization_spaces: bool
     pad_token_type_id = 0
@@ -30,7 +32,7 @@ class Vocabulary(SpecialTokens):
         self, token_ids: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
     ) -> str:
         """The text of one sequence of ids (an int, list, array or tensor)."""
-        text = decoding.decode(self._rust, decoding.id_list(token_ids), skip_special_tokens)
+        text = self._decode(decoding.id_list(token_ids), skip_special_tokens)
         return decoding.clean_up(text) if self._cleans(clean_up_tokenization_spaces) else text
 
     def batch_decode(
@@ -39,11 +41,27 @@ class Vocabulary(SpecialTokens):
         """The text of each of several sequences of ids."""
         return [self.decode(ids, skip_special_tokens, clean_up_tokenization_spaces) for ids in sequences]
 
+    def _decode(self, ids: list[int], skip_special_tokens: bool) -> str:
+        """The text of ids, not cleaned up."""
+        pieces = self._parts.pieces
+        if pieces is None:
+            return decoding.decode(self._rust, ids, skip_special_tokens)
+        decoding.check(ids)
+        special = {token: self._id_or_unknown(token) for token in self.all_special_tokens}
+        return pieces.decode(ids, special, self._apart(special), skip_special_tokens)
+
+    def _apart(self, special: Mapping[str, int | None]) -> frozenset[str]:
+        """The tokens that stand by themselves in a decoded text, where pieces and ids come from different files."""
+        later = {token for token in self.additional_special_tokens if (special[token] or 0) >= self.vocab_size}
+        return frozenset(self.added_tokens_encoder.keys() - special.keys() | later)
+
     def _cleans(self, asked: bool | None) -> bool:
         return self.clean_up_tokenization_spaces if asked is None else asked
 
     def convert_tokens_to_string(self, tokens: list[str]) -> str:
         """The text that tokens stand for."""
+        if self._parts.pieces is not None:
+            return self._parts.pieces.string(tokens, self.all_special_tokens)
         decoder = self._rust.decoder
         return " ".join(tokens) if decoder is None else str(load("the decoder", decoder.decode, tokens))
 
@@ -56,9 +74,13 @@ class Vocabulary(SpecialTokens):
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
         """An id's token (None for one that is none), or a list of them."""
         if hasattr(ids, "__index__") and not hasattr(ids, "__len__"):
-            return self._rust.id_to_token(decoding.id_list(ids)[0])
+            return self._tokens_of(decoding.id_list(ids))[0]
         skipped = set(self.all_special_ids) if skip_special_tokens else ()
-        return [self._rust.id_to_token(index) for index in decoding.id_list(ids) if index not in skipped]
+        return self._tokens_of([index for index in decoding.id_list(ids) if index not in skipped])
+
+    def _tokens_of(self, ids: list[int]) -> list[Any]:
+        pieces = self._parts.pieces
+        return list(map(self._rust.id_to_token, ids)) if pieces is None else pieces.tokens(ids)
 
     @staticmethod
     def clean_up_tokenization(out_string: str) -> str:
@@ -70,7 +92,8 @@ class Vocabulary(SpecialTokens):
     @property
     def vocab_size(self) -> int:
         """Without the added tokens."""
-        return self._rust.get_vocab_size(with_added_tokens=False)
+        pieces = self._parts.pieces
+        return self._rust.get_vocab_size(with_added_tokens=False) if pieces is None else pieces.vocab_size
 
     def __len__(self) -> int:
         """With the added tokens."""
@@ -108,8 +131,11 @@ class Vocabulary(SpecialTokens):
         tokens = [new_tokens] if isinstance(new_tokens, (str, AddedToken)) else list(new_tokens)
         add = self._rust.add_special_tokens if special_tokens else self._rust.add_tokens
         added = add(tokens)
-        self._views.forget()
+        self._forget_views()
         return int(added)
+
+    def _forget_views(self) -> None:
+        raise NotImplementedError("the Tokenizer's")
 
     def add_special_tokens(
         self, special_tokens_dict: Mapping[str, Any], replace_additional_special_tokens: bool = True

@@ -1,0 +1,470 @@
+"""Tokenizers whose pieces and ids come from different files: Marian and M2M100.
+
+A sentencepiece model cuts a text into pieces; a vocab.json gives a piece its id, or that of <unk>. transformers runs
+sentencepiece for them, so its pieces are the measure. Here the Rust library's own unigram or BPE model cuts. Its ids
+are those of vocab.json already; what cannot have one (pieces that vocab.json lacks, special tokens in a text) has an id
+past its end, and is looked up by its text afterwards.
+
+Two things differ from transformers on purpose: offsets are known, and what is cut off comes in windows. Moses'
+punctuation is not normalized: transformers has a function for it, and calls it nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tokenizers import AddedToken, Encoding, Regex, normalizers
+from tokenizers import Tokenizer as RustTokenizer
+from tokenizers.models import BPE, Unigram, WordLevel
+
+from ..errors import TokenizerError
+from . import sentencepiece as spm
+from .build import merges_of, read_vocabulary
+from .languages import M2M100
+from .sentencepiece import CharacterMap, SentencePieceModel
+from .views import MAX_VIEWS, Truncation, Views, shell
+
+__all__ = ["PieceViews", "Pieces", "m2m100_pieces", "marian_pieces"]
+
+Files = Mapping[str, bytes]
+Settings = Mapping[str, Any]
+
+Origins = list[tuple[int, int]]  # for each character of a mapped text, where in the text it came from
+
+
+@dataclass
+class Cutter:
+    """Cuts texts into pieces.
+
+    mapped: the Rust tokenizer, without special tokens.   plain: the same without the character map.
+    ids: piece → id; those of `size` and more are none of the vocabulary's.   starts: what a text may start with that
+    is a token by itself.
+    """
+
+    mapped: RustTokenizer
+    plain: RustTokenizer
+    charsmap: CharacterMap | None
+    ids: dict[str, int]
+    unknown: int
+    size: int
+    starts: re.Pattern[str] | None
+
+
+@dataclass
+class Pieces:
+    """What makes a tokenizer of this kind.
+
+    rust: the vocabulary, whose token → id and added tokens are the tokenizer's.   names: id → token in decoding.
+    vocab_size: of vocab.json.
+    source, target: cut texts to be translated, and translations.   text: of a run of pieces, in a translation.
+    space: what follows a special token in a text.
+    """
+
+    rust: RustTokenizer
+    names: RustTokenizer
+    vocab_size: int
+    source: Cutter
+    target: Cutter
+    text: Callable[[Sequence[str]], str]
+    space: str
+
+    def tokens(self, ids: Iterable[int]) -> list[str]:
+        """The tokens of ids, <unk> for one that is none."""
+        added, unknown = self.rust.get_added_tokens_decoder(), self.source.unknown
+        return [
+            str(added[index])
+            if index in added
+            else self.names.id_to_token(index) or str(self.names.id_to_token(unknown))
+            for index in ids
+        ]
+
+    def decode(self, ids: Iterable[int], special: Mapping[str, int | None], apart: frozenset[str], skip: bool) -> str:
+        """The text of ids.   special: the special tokens; skip: leave them out.   apart: tokens set off by spaces."""
+        skipped = set(special.values()) if skip else set()
+        tokens = self.tokens(index for index in ids if index not in skipped)
+        texts: list[str] = []
+        run: list[str] = []
+        for token in tokens:
+            if skip and token in special:
+                continue
+            if token not in apart:
+                run.append(token)
+                continue
+            texts += [text for text in (self.string(run, special),) if text]
+            texts.append(token)
+            run = []
+        if run:
+            texts.append(self.string(run, special))
+        return " ".join(texts)
+
+    def string(self, tokens: Sequence[str], special: Iterable[str]) -> str:
+        """The text of tokens, special ones as they are written."""
+        text, run = "", list[str]()
+        for token in tokens:
+            if token in special:
+                text += self.text(run) + token + self.space
+                run = []
+            else:
+                run.append(token)
+        return (text + self.text(run)).strip()
+
+
+def marian_pieces(files: Files, settings: Settings) -> Pieces:
+    """Marian's: source.spm and target.spm, and vocab.json for both, or with target_vocab.json for the source."""
+    vocabulary = _vocabulary(files, "vocab.json", settings)
+    separate = bool(settings["separate_vocabs"])
+    target = vocabulary
+    if separate:
+        if "target_vocab.json" not in files:
+            raise TokenizerError("separate_vocabs is true, and target_vocab.json is missing.")
+        target = _vocabulary(files, "target_vocab.json", settings)
+    models = [spm.read_model(files[name], name) for name in ("source.spm", "target.spm")]
+    rust, names = _word_level(vocabulary, settings), _word_level(target, settings)
+    starts = re.compile(r">>.*?<<", re.DOTALL)
+    return Pieces(
+        rust,
+        names,
+        len(vocabulary),
+        source=_cutter(models[0], vocabulary, settings, starts),
+        target=_cutter(models[1], target, settings, starts),
+        text=_Spaced(PieceText(models[1])),
+        space=" ",
+    )
+
+
+def m2m100_pieces(files: Files, settings: Settings) -> Pieces:
+    """M2M100's: one sentencepiece model and vocab.json; the languages' tokens come after it."""
+    vocabulary = _vocabulary(files, "vocab.json", settings)
+    tokens = [M2M100.token.format(code) for code in M2M100.of_class(settings)]
+    languages = {token: len(vocabulary) + index for index, token in enumerate(tokens)}
+    rust = _word_level({**languages, **vocabulary}, settings)
+    model = spm.read_model(files["sentencepiece.bpe.model"], "sentencepiece.bpe.model")
+    cutter = _cutter(model, vocabulary, settings, None)
+    cutter.ids |= languages
+    return Pieces(rust, rust, len(vocabulary), cutter, cutter, text=PieceText(model), space="")
+
+
+def _vocabulary(files: Files, name: str, settings: Settings) -> dict[str, int]:
+    """Raises TokenizerError also for an id of two tokens, and where <unk> or <pad> are missing."""
+    vocabulary = read_vocabulary(name, files[name])
+    tokens: dict[int, str] = {}
+    for token, index in vocabulary.items():
+        if tokens.setdefault(index, token) != token:
+            raise TokenizerError(f"{name} gives {tokens[index]!r:.60} and {token!r:.60} the same id, {index}.")
+    if missing := [key for key in ("unk_token", "pad_token") if str(settings[key]) not in vocabulary]:
+        raise TokenizerError(f"{name} lacks {' and '.join(repr(str(settings[key])) for key in missing)}.")
+    return vocabulary
+
+
+def _word_level(vocabulary: dict[str, int], settings: Settings) -> RustTokenizer:
+    return RustTokenizer(WordLevel(vocabulary, unk_token=str(settings["unk_token"])))
+
+
+# -- cutting ---------------------------------------------------------------------------------------------------------
+
+
+def _cutter(
+    model: SentencePieceModel, vocabulary: Mapping[str, int], settings: Settings, starts: re.Pattern[str] | None
+) -> Cutter:
+    size = max(vocabulary.values()) + 1
+    if size > 4 * len(vocabulary) + 1000:
+        raise TokenizerError(f"vocab.json has {len(vocabulary)} tokens, and ids up to {size - 1}.")
+    unk = str(settings["unk_token"])
+    rust: Any
+    if model.model_type == spm.UNIGRAM:
+        rust = _unigram(model, vocabulary, size, vocabulary[unk])
+    elif model.model_type == spm.BPE:
+        rust = _bpe(model, vocabulary, size, unk)
+    else:
+        raise TokenizerError(f"a sentencepiece model of type {model.model_type}; unigram (1) and BPE (2) can be built.")
+    mapped, plain = RustTokenizer(rust), RustTokenizer(rust)
+    charsmap = CharacterMap(model.charsmap) if model.charsmap else None
+    steps = [] if charsmap is None else [normalizers.Precompiled(model.charsmap)]
+    mapped.normalizer = normalizers.Sequence([*steps, *_spaces(model)])
+    plain.normalizer = normalizers.Sequence(_spaces(model))
+    return Cutter(mapped, plain, charsmap, dict(vocabulary), vocabulary[unk], size, starts)
+
+
+def _spaces(model: SentencePieceModel) -> list[Any]:
+    """Spaces as ▁, as sentencepiece's normalizer does it after its character map."""
+    extra = [
+        normalizers.Replace(Regex(r"\A +"), ""),
+        normalizers.Replace(Regex(r"[ ▁]+\z"), ""),
+        normalizers.Replace(Regex(" {2,}"), " "),
+    ]
+    prefix = [normalizers.Prepend("▁")] if model.add_dummy_prefix else []
+    return [*(extra if model.remove_extra_whitespaces else ()), normalizers.Replace(" ", "▁"), *prefix]
+
+
+def _unigram(model: SentencePieceModel, vocabulary: Mapping[str, int], size: int, unknown: int) -> Unigram:
+    """The pieces at the places of their ids; nothing, which no text matches, where no piece of the model is."""
+    best = max((piece.score for piece in model.pieces if piece.kind == spm.NORMAL), default=0.0)
+    slots = [("", 0.0)] * size
+    for piece in _met(model):
+        score = piece.score
+        if piece.kind == spm.USER_DEFINED:
+            score = len(piece.text.encode()) * best - 0.1  # better than any other way, as in sentencepiece
+        index = vocabulary.get(piece.text)
+        if index is None:
+            slots.append((piece.text, score))
+        elif index != unknown:
+            slots[index] = (piece.text, score)
+    return Unigram(slots, unk_id=unknown, byte_fallback=model.byte_fallback)
+
+
+def _bpe(model: SentencePieceModel, vocabulary: Mapping[str, int], size: int, unk: str) -> BPE:
+    scores = {piece.text: piece.score for piece in _met(model)}
+    lacking = (text for text in scores if text not in vocabulary)
+    ids = {text: vocabulary[text] for text in scores if text in vocabulary}
+    ids |= {text: size + index for index, text in enumerate(lacking)}
+    ids[unk] = vocabulary[unk]
+    free = set(range(size)) - set(ids.values())
+    ids |= {f"\0 no piece {index}": index for index in free}  # else Rust would give these ids to special tokens
+    merges = merges_of({text: index for index, text in enumerate(scores)}, scores)
+    return BPE(ids, merges, unk_token=unk, fuse_unk=True, byte_fallback=model.byte_fallback)
+
+
+def _met(model: SentencePieceModel) -> Iterable[spm.Piece]:
+    """The pieces that a text can be cut into."""
+    kinds = {spm.NORMAL, spm.USER_DEFINED, *((spm.BYTE,) if model.byte_fallback else ())}
+    return (piece for piece in model.pieces if piece.kind in kinds)
+
+
+class _Odd(NamedTuple):
+    """A text (pair, or words) that the Rust tokenizer would not cut as sentencepiece does.
+
+    item: what to give it instead.   is_mapped: whether the character map is applied to it already.   origins: for each
+    text (of a pair) and word, where its characters came from.   starts: tokens that texts start with.
+    """
+
+    item: Any
+    is_mapped: bool
+    origins: list[list[Origins | None]]
+    starts: frozenset[str]
+
+
+class PieceViews(Views):
+    """The views of a Cutter: its Rust tokenizer with the special tokens of `rust`."""
+
+    def __init__(self, rust: RustTokenizer, cutter: Cutter) -> None:
+        self._words, self._cutter = rust, cutter
+        super().__init__(rust)
+        self.forget()
+
+    def forget(self) -> None:
+        """After the tokenizer has been changed."""
+        super().forget()
+        added = self._words.get_added_tokens_decoder()
+        self._added = {str(token): index for index, token in added.items()}
+        self._special = re.compile("|".join(map(re.escape, sorted(self._added, key=len, reverse=True))) or r"(?!)")
+        self._rust = self._dressed(self._cutter.mapped, ())
+        self._odd: dict[tuple[bool, frozenset[str]], Views] = {}
+
+    def _dressed(self, bare: RustTokenizer, starts: Iterable[str]) -> RustTokenizer:
+        rust = shell(bare)
+        added = self._words.get_added_tokens_decoder()
+        rust.add_tokens([added[index] for index in sorted(added)])
+        rust.add_tokens([AddedToken(token, normalized=False) for token in sorted(starts)])
+        if self._words.post_processor is not None:
+            rust.post_processor = self._words.post_processor
+        rust.encode_special_tokens = self._words.encode_special_tokens
+        return rust
+
+    def encode(
+        self,
+        inputs: list[Any],
+        truncation: Truncation | None,
+        *,
+        words: bool = False,
+        fast: bool = False,
+        **options: Any,
+    ) -> list[Encoding]:
+        """As in Views; always with offsets, since a fast encoding lacks the tokens' text."""
+        odd = {index: self._odd_one(item, words) for index, item in enumerate(inputs)}
+        usual = [item for index, item in enumerate(inputs) if odd[index] is None]
+        encoded = iter(super().encode(usual, truncation, words=words, **options))
+        encodings = []
+        for one in odd.values():
+            if one is None:
+                encodings.append(self._named(next(encoded), None, words))
+                continue
+            (encoding,) = self._views_of(one).encode([one.item], truncation, words=words, **options)
+            encodings.append(self._named(encoding, one, words))
+        return encodings
+
+    def _views_of(self, one: _Odd) -> Views:
+        views = self._odd.get((one.is_mapped, one.starts))
+        if views is None:
+            bare = self._cutter.plain if one.is_mapped else self._cutter.mapped
+            views = Views(self._dressed(bare, one.starts))
+            if len(self._odd) >= MAX_VIEWS:
+                self._odd = {}
+            self._odd[one.is_mapped, one.starts] = views
+        return views
+
+    # -- texts that sentencepiece maps otherwise, or that start with a token -----------------------------------------
+
+    def _odd_one(self, item: Any, words: bool) -> _Odd | None:
+        """None for what the Rust tokenizer cuts as sentencepiece does, or refuses."""
+        pair = [item] if isinstance(item, str) or (words and all(isinstance(word, str) for word in item)) else item
+        texts = [[part] if isinstance(part, str) else part for part in pair]
+        flat = [text for some in texts for text in some]
+        if not all(isinstance(text, str) for text in flat):
+            return None
+        starts = frozenset(start for text in flat if (start := self._start(text)))
+        composed = self._cutter.charsmap is not None and any(_composes(text) for text in flat)
+        if not starts and not composed:
+            return None
+        unmapped: list[list[Origins | None]] = [[None] * len(some) for some in texts]
+        if not composed:
+            return _Odd(item, False, unmapped, starts)
+        mapped = [[self._mapped(text) for text in some] for some in texts]
+        if any(one is None for some in mapped for one in some):
+            return _Odd(item, False, unmapped, starts)
+        shaped = [[text for text, _ in some] if words else some[0][0] for some in mapped]  # type: ignore[index, misc]
+        origins: list[list[Origins | None]] = [[origin for _, origin in some] for some in mapped]  # type: ignore[misc]
+        return _Odd(shaped[0] if len(pair) == 1 and pair != item else tuple(shaped), True, origins, starts)
+
+    def _start(self, text: str) -> str:
+        pattern = self._cutter.starts
+        found = pattern.match(text) if pattern is not None else None
+        return found.group() if found else ""
+
+    def _mapped(self, text: str) -> tuple[str, Origins] | None:
+        """The text after the character map, which leaves tokens alone; None if a token came of it."""
+        assert self._cutter.charsmap is not None, "asked only where there is one"
+        start = self._start(text)
+        tokens = [(0, len(start)), *(found.span() for found in self._special.finditer(text, len(start)))]
+        parts, origins, at = [], Origins(), 0
+        for begin, end in (*tokens, (len(text), len(text))):
+            part, came = self._cutter.charsmap.apply(text[at:begin])
+            if self._special.search(part):
+                return None
+            parts += [part, text[begin:end]]
+            origins += [(first + at, last + at) for first, last in came]
+            origins += [(place, place + 1) for place in range(begin, end)]
+            at = end
+        return "".join(parts), origins
+
+    # -- ids and offsets ---------------------------------------------------------------------------------------------
+
+    def _named(self, encoding: Encoding, odd: _Odd | None, words: bool) -> Encoding:
+        """With the ids of tokens that Rust has none for, and offsets in the text as it was given."""
+        cutter = self._cutter
+        windows = [encoding, *encoding.overflowing]
+        moved = odd is not None and odd.is_mapped
+        if not moved and not any(
+            cutter.unknown in window.ids or max(window.ids, default=0) >= cutter.size for window in windows
+        ):
+            return encoding
+        state = json.loads(encoding.__getstate__())
+        for window, fields in zip(windows, (state, *state["overflowing"]), strict=True):
+            fields["ids"] = list(map(self._id, fields["ids"], fields["tokens"]))
+            if moved and odd is not None:
+                places = zip(window.sequence_ids, window.word_ids, window.offsets, strict=True)
+                fields["offsets"] = [_moved(odd, words, *place) for place in places]
+        named = Encoding()
+        named.__setstate__(json.dumps(state).encode())
+        return named
+
+    def _id(self, index: int, token: str) -> int:
+        cutter = self._cutter
+        if index != cutter.unknown and index < cutter.size:
+            return index
+        found = self._added.get(token)
+        return cutter.ids.get(token, cutter.unknown) if found is None else found
+
+
+def _moved(odd: _Odd, words: bool, sequence: int | None, word: int | None, offsets: tuple[int, int]) -> tuple[int, int]:
+    """Offsets in the text as given, of those in the mapped one."""
+    start, end = offsets
+    origins = None if sequence is None else odd.origins[sequence][word or 0 if words else 0]
+    if origins is None or start >= end:
+        return offsets
+    return origins[start][0], origins[end - 1][1]
+
+
+_KNOWN: dict[str, bool] = {}  # character → whether it may be part of the one before it
+
+
+def _composes(text: str) -> bool:
+    """Whether a user-perceived character of the text may be of several code points."""
+    for character in set(text) - _KNOWN.keys():
+        _KNOWN[character] = unicodedata.category(character) in ("Mn", "Mc", "Me", "Cf") or any(
+            character in some for some in _OTHERS
+        )
+    return any(map(_KNOWN.__getitem__, set(text)))
+
+
+_OTHERS = (
+    "\r\u0e33\u0eb3\uff9e\uff9f",
+    [chr(code) for some in ((0x1100, 0x1200), (0xA960, 0xA980), (0xD7B0, 0xD800)) for code in range(*some)],  # jamo
+    [chr(code) for some in ((0x1F1E6, 0x1F200), (0x1F3FB, 0x1F400)) for code in range(*some)],  # flags, skin tones
+)
+
+
+# -- decoding --------------------------------------------------------------------------------------------------------
+
+
+class PieceText:
+    """The text of pieces, as sentencepiece puts them together."""
+
+    def __init__(self, model: SentencePieceModel) -> None:
+        kinds = {piece.text: piece.kind for piece in model.pieces}
+        self._known = frozenset(kinds)
+        self._silent = frozenset(text for text, kind in kinds.items() if kind == spm.CONTROL)
+        self._unknown = frozenset(text for text, kind in kinds.items() if kind == spm.UNKNOWN)
+        self._bytes = {text: int(text[3:5], 16) for text, kind in kinds.items() if kind == spm.BYTE and _is_byte(text)}
+        self._surface = model.unk_surface
+        self._strips = model.add_dummy_prefix or model.remove_extra_whitespaces
+        self._strips_all = model.remove_extra_whitespaces
+
+    def __call__(self, pieces: Sequence[str]) -> str:
+        """The text."""
+        text, pending, is_first = "", bytearray(), True
+        for piece in pieces:
+            if piece in self._bytes:
+                pending.append(self._bytes[piece])
+                continue
+            text += _characters(pending)
+            pending.clear()
+            is_first = is_first and not text
+            part, is_first = self._one(piece, is_first)
+            text += part
+        return text + _characters(pending)
+
+    def _one(self, piece: str, is_first: bool) -> tuple[str, bool]:
+        """A piece's text, and whether the next may still be the first. What is no piece stays as it is."""
+        if piece not in self._known:
+            return piece, False
+        if piece in self._silent:
+            return "", is_first
+        if piece in self._unknown:
+            return self._surface, is_first
+        if is_first and self._strips and piece.startswith("▁"):
+            return piece[1:].replace("▁", " "), self._strips_all
+        return piece.replace("▁", " "), is_first
+
+
+class _Spaced:
+    """The text of pieces, any ▁ left in it as a space."""
+
+    def __init__(self, text: PieceText) -> None:
+        self._text = text
+
+    def __call__(self, pieces: Sequence[str]) -> str:
+        return self._text(pieces).replace("▁", " ")
+
+
+def _is_byte(piece: str) -> bool:
+    return re.fullmatch("<0x[0-9A-F]{2}>", piece) is not None
+
+
+def _characters(data: bytearray) -> str:
+    """UTF-8 bytes as text, with a mark for each that is none."""
+    return re.sub("[\udc80-\udcff]", "\ufffd", data.decode("utf-8", "surrogateescape"))
