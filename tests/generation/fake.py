@@ -50,7 +50,7 @@ class FakeDecoder:
         echoes: float = 0.0,
         seed: int = 0,
     ) -> None:
-        self.vocab_size = vocab_size
+        self.vocab_size = self.source_vocab_size = vocab_size
         self.max_length = max_length
         self.is_encoder_decoder = is_encoder_decoder
         self.ops = get_ops("reference")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .jobs import Generated
+from .outputs import Kept
 from .plan import Plan
 from .processors import Candidates, Ids, Row, log_probabilities, normalized
 from .sampling import check, draw_several, generator_of
@@ -55,14 +56,6 @@ class Ended:
     parents: tuple[int, ...]
 
 
-@dataclass(eq=False)
-class KeptStep:
-    """What was kept of a step, a row for each beam."""
-
-    scores: Rows
-    logits: Rows
-
-
 class Beams(Search):
     """Beam search and beam sampling for one prompt."""
 
@@ -71,7 +64,7 @@ class Beams(Search):
         ids = np.array(plan.ids, np.int64)
         self.beams = [Beam(self.lanes[0], ids, np.float32(0))]
         self.ended: list[Ended] = []
-        self.steps: list[KeptStep] = []
+        self._kept = Kept([], [], []) if plan.config.keeps_steps else None
         self._made = 0
         self._can_improve = True
         self._generator = generator_of(plan.seed, 0)
@@ -108,12 +101,14 @@ class Beams(Search):
             for text in texts[: config.num_return_sequences]
         ]
 
+    def kept(self) -> Kept | None:
+        return self._kept
+
     # -- the candidates ----------------------------------------------------------------------------------------------
 
     def _candidates(self, logits: Rows) -> list[Candidate]:
         """The best (or drawn) continuations of all beams together: enough that num_beams of them do not end."""
         plan, config = self.plan, self.plan.config
-        raw = logits.copy() if config.keeps_steps else logits
         scores = plan.ops.log_softmax(logits)
         for beam, row in zip(self.beams, scores, strict=True):
             for edit in plan.edits:
@@ -122,13 +117,19 @@ class Beams(Search):
             scores = log_probabilities(scores)
         count = max(2, 1 + len(config.eos_token_ids)) * config.num_beams
         if not config.do_sample:
-            if config.keeps_steps:
-                self.steps.append(KeptStep(scores.copy(), raw))
+            self._keep(scores, logits)
             return self._best(scores, count)
         rows = [self._filtered(row) for row in scores]
-        if config.keeps_steps:
-            self.steps.append(KeptStep(np.stack([row.row(plan.vocab_size) for row in rows]), raw))
+        if self._kept is not None:
+            self._keep(np.stack([row.row(plan.vocab_size) for row in rows]), logits)
         return self._drawn(rows, count)
+
+    def _keep(self, scores: Rows, logits: Rows) -> None:
+        if self._kept is not None:
+            beams = [min(number, len(self.beams) - 1) for number in range(self.plan.config.num_beams)]
+            self._kept.scores.append(scores[beams])
+            self._kept.logits.append(logits[beams])
+            self._kept.beams.append([beam.ids for beam in self.beams])
 
     def _best(self, scores: Rows, count: int) -> list[Candidate]:
         values, columns = self.plan.ops.top(scores, min(count, scores.shape[1]))

@@ -152,9 +152,8 @@ class GenerationConfig:
         Flags that would change what `generate` returns (output_…, return_dict_in_generate) are not taken from there.
         """
         values = config if isinstance(config, Mapping) else _attributes(config)
-        return cls.from_dict(
-            {k: v for k, v in values.items() if v is not None and not k.startswith(("output_", "return_"))}
-        )
+        others = ("output_", "return_", "transformers_version")
+        return cls.from_dict({k: v for k, v in values.items() if v is not None and not k.startswith(others)})
 
     @classmethod
     def from_pretrained(cls: type[G], id_or_path: str | Path, config_file_name: str = FILE_NAME, **options: Any) -> G:
@@ -211,7 +210,10 @@ def load_generation_config(files: Source, config: Any) -> GenerationConfig:
         return _read(GenerationConfig, path)
     raw = files.file("config.json")
     written = read_json(raw) if raw is not None else {}
-    return GenerationConfig.from_model_config({**_attributes(config), **(written if isinstance(written, dict) else {})})
+    try:
+        return GenerationConfig.from_model_config({**_attributes(config), **written})
+    except InvalidArgument as error:
+        raise ConfigError(f"{raw}: {error}") from error
 
 
 # -- the parts -------------------------------------------------------------------------------------------------------

@@ -53,8 +53,9 @@ def planned(prompt: Prompt, decoder: Decoder, seed: int, tokenizer: Any = None) 
     if config.temperature == 0:  # the limit of ever smaller ones
         config = config.update(do_sample=False)
     ids, source_ids = _beginning(prompt, decoder)
-    for what, tokens in (("prompt", ids), ("source", source_ids or [])):
-        _check_vocabulary(what, tokens, decoder.vocab_size)
+    _check_vocabulary("prompt", ids, decoder.vocab_size)
+    if source_ids is not None:
+        _check_vocabulary("source", source_ids, decoder.source_vocab_size)
     width = prompt.width or len(ids)
     most = _most_new(config, len(ids), width, decoder.max_length)
     _check_search(prompt, config)

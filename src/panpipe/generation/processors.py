@@ -241,7 +241,7 @@ def filters_of(config: GenerationConfig, ops: Ops) -> list[Filter]:
     least = max(2, len(config.eos_token_ids) + 1) if config.num_beams > 1 else 1
     filters: list[Filter] = []
     if config.temperature not in (None, 1.0):
-        temperature = np.float32(config.temperature)  # type: ignore[arg-type]
+        temperature = np.float32(config.temperature)
         filters.append(lambda c: Candidates(c.scores / temperature, c.ids))
     if config.top_k:
         most = max(config.top_k, least)

@@ -151,7 +151,7 @@ class Runner:
 
     def cancel_all(self) -> list[Job]:
         """Stop every job; returns those that were stopped."""
-        jobs = [entry.job for entry in (*self._running, *self._waiting)]
+        jobs = [running.job for running in self._running] + [waiting.job for waiting in self._waiting]
         for job in jobs:
             self.cancel(job)
         return jobs

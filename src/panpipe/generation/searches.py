@@ -9,12 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from .jobs import Generated
+from .outputs import Kept
 from .plan import Plan
 from .processors import Candidates, Ids, Row, normalized
 from .sampling import best, draw, generator_of
@@ -72,8 +73,8 @@ class Search(ABC):
     def results(self, unfinished: Reason = "cancelled") -> list[Generated]:
         """The texts, best first; those that did not end are given that reason."""
 
-    def kept(self) -> Any:
-        """What was kept of the steps, where the config asks for it (see `outputs`)."""
+    def kept(self) -> Kept | None:
+        """What was kept of the steps, where the config asks for it."""
         return None
 
     def close(self) -> None:
@@ -147,6 +148,11 @@ class Texts(Search):
     def results(self, unfinished: Reason = "cancelled") -> list[Generated]:
         return [Generated(text.made, text.reason or unfinished) for text in self.texts] or [Generated([], unfinished)]
 
+    def kept(self) -> Kept | None:
+        if not self.plan.config.keeps_steps or not self.texts:
+            return None
+        return Kept(_by_step([text.scores for text in self.texts]), _by_step([text.logits for text in self.texts]))
+
     def _begin(self) -> None:
         """The prompt has been read, once: every text goes on from there."""
         root, plan = self.lanes[0], self.plan
@@ -196,3 +202,10 @@ class Texts(Search):
             kept = normalized(candidates) if config.renormalize_logits else candidates
             text.scores.append(kept.row(plan.vocab_size).copy())
         return draw(candidates, text.generator) if config.do_sample else best(row)
+
+
+def _by_step(texts: list[list[Row]]) -> list[Rows]:
+    """For each text the rows of its steps -> for each step the rows of all texts, zeros for those that have ended."""
+    none = np.zeros_like(texts[0][0])
+    steps = range(max(map(len, texts)))
+    return [np.stack([rows[step] if step < len(rows) else none for rows in texts]) for step in steps]
