@@ -15,8 +15,21 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_FAMILIES = ("Albert", "Bert", "Camembert", "DistilBert", "Electra", "MPNet", "Roberta", "XLMRoberta")
-_HEADS = ("Model", "ForMaskedLM", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
+_ENCODERS = ("Albert", "Bert", "Camembert", "DistilBert", "Electra", "MPNet", "Roberta", "XLMRoberta")
+_LLAMAS = ("Llama", "Mistral", "Qwen2", "Qwen3", "SmolLM3")
+_CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
+_HEADS = {
+    **dict.fromkeys(_ENCODERS, ("ForMaskedLM", *_CLASSIFIERS)),
+    "GPT2": ("LMHeadModel", *_CLASSIFIERS),
+    "OpenAIGPT": ("LMHeadModel", "ForSequenceClassification"),
+    **dict.fromkeys(_LLAMAS, ("ForCausalLM", *_CLASSIFIERS)),
+    **dict.fromkeys(
+        ("Bart", "MBart"), ("ForConditionalGeneration", "ForSequenceClassification", "ForQuestionAnswering")
+    ),
+    "Marian": ("MTModel",),
+    **dict.fromkeys(("Pegasus", "M2M100"), ("ForConditionalGeneration",)),
+    **dict.fromkeys(("T5", "MT5"), ("ForConditionalGeneration", *_CLASSIFIERS)),
+}
 
 _PIPELINES = (
     "AggregationStrategy",
@@ -37,10 +50,10 @@ _PIPELINES = (
 _MODELS = (
     "AutoConfig",
     "AutoModel",
-    *(f"AutoModel{h}" for h in _HEADS[1:]),
-    *(f"{f}{h}" for f in _FAMILIES for h in (*_HEADS, "Config")),
+    *(f"AutoModel{head}" for head in ("ForMaskedLM", *_CLASSIFIERS, "ForCausalLM", "ForSeq2SeqLM")),
+    *(f"{family}{head}" for family, heads in _HEADS.items() for head in ("Model", *heads, "Config")),
 )
-_TOKENIZERS = ("AutoTokenizer", *(f"{f}Tokenizer{fast}" for f in _FAMILIES for fast in ("", "Fast")))
+_TOKENIZERS = ("AutoTokenizer", *(f"{family}Tokenizer{fast}" for family in _ENCODERS for fast in ("", "Fast")))
 _THREADS = ("get_num_threads", "set_num_threads")
 _ERRORS = (
     "CheckpointError",

@@ -210,7 +210,7 @@ def made(name: str, head: str, engine: str | None = None) -> Any:
     family = FAMILIES[model_type]
     slots = family.slots(config, head)
     tensors: dict[str, dict[str, np.ndarray[Any, Any]]] = {
-        slot: {part: _wave(f"{slot}.{part}", shape) for part, shape in kind.shapes().items()}
+        slot: {part: _tensor(kind, f"{slot}.{part}", shape) for part, shape in kind.shapes().items()}
         for slot, kind in slots.items()
     }
     tensors = tied_together(family, config, head, tensors)
@@ -218,6 +218,11 @@ def made(name: str, head: str, engine: str | None = None) -> Any:
         config, Stored(slots, tensors.__getitem__), ops=get_ops(engine)
     )
     return model
+
+
+def _tensor(kind: Any, name: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    formula = getattr(kind, "formula", None)
+    return _wave(name, shape) if formula is None else formula()
 
 
 def _wave(name: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:

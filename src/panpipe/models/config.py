@@ -111,7 +111,10 @@ class Config:
         del values["num_labels"]
         values["architectures"] = list(self.architectures)
         values["id2label"] = {str(i): label for i, label in self.id2label.items()}
-        return {"model_type": self.model_type} | {key: value for key, value in values.items() if value is not None}
+        # None is said where a reader would otherwise take something else for granted.
+        unsaid = {f.name for f in dataclasses.fields(self) if f.default is None}
+        kept = {key: value for key, value in values.items() if value is not None or key not in unsaid}
+        return {"model_type": self.model_type} | kept
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json."""

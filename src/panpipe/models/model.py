@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,9 @@ from .edge import ModelOutput, call_with_rectangles
 from .families import FAMILIES
 from .family import HEADS, Family
 from .loading import Stored
+
+if TYPE_CHECKING:
+    from ..generation.config import GenerationConfig
 
 __all__ = ["Model", "class_named", "class_of", "load_model"]
 
@@ -72,6 +75,8 @@ class Model:
         self.ops = ops or get_ops()
         self.stored = stored or _drawn(self.family, config, self.head, seed)
         self.weights = self.stored.ready(self.ops)
+        self._files: Files | None = None
+        self._generation_config: GenerationConfig | None = None
 
     # -- making and keeping ------------------------------------------------------------------------------------------
 
@@ -115,7 +120,9 @@ class Model:
             config = config.from_dict(config.to_dict(), **changes)
         made = class_of(cls, config)
         stored = loading.fill(files, loading.family_of(config), config, made.head, new_head=new_head, drop=drop)
-        return made(config, stored, ops=_ops(engine), name_or_path=files.name)
+        model = made(config, stored, ops=_ops(engine), name_or_path=files.name)
+        model._files = files
+        return model
 
     def save_pretrained(self, folder: str | Path, **_: Any) -> None:
         """Write config.json and model.safetensors, as transformers reads them."""
@@ -124,6 +131,8 @@ class Model:
         folder.mkdir(parents=True, exist_ok=True)
         self.config.from_dict(self.config.to_dict() | {"architectures": [type(self).__name__]}).save_pretrained(folder)
         save_safetensors(tensors, folder / "model.safetensors")
+        if self.can_generate:
+            self.generation_config.save_pretrained(folder)
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -179,6 +188,37 @@ class Model:
             return None
         return pooler(self.ops, self.weights, self.ops.take(hidden, batch.first_rows))
 
+    # -- generating --------------------------------------------------------------------------------------------------
+
+    @property
+    def can_generate(self) -> bool:
+        """Has it a head that makes text?"""
+        return self.head in ("causal-lm", "seq2seq-lm")
+
+    @property
+    def generation_config(self) -> GenerationConfig:
+        """How the checkpoint says to generate: its generation_config.json, else what its config.json says of it."""
+        if self._generation_config is None:
+            from ..generation.config import GenerationConfig, load_generation_config
+
+            if self._files is None:
+                self._generation_config = GenerationConfig.from_model_config(self.config)
+            else:
+                self._generation_config = load_generation_config(self._files, self.config)
+        return self._generation_config
+
+    @generation_config.setter
+    def generation_config(self, config: GenerationConfig) -> None:
+        self._generation_config = config
+
+    def generate(self, inputs: Any = None, **options: Any) -> Any:
+        """Token ids [batch, tokens] that follow those given; see `panpipe.generation.generate`."""
+        from ..generation.edge import generate
+
+        return generate(self, inputs, **options)
+
+    # -- as in the course --------------------------------------------------------------------------------------------
+
     def __call__(
         self, input_ids: Any = None, attention_mask: Any = None, token_type_ids: Any = None, **options: Any
     ) -> ModelOutput:
@@ -232,7 +272,8 @@ class Model:
 
     def __reduce__(self) -> tuple[Any, ...]:
         tensors = {slot: dict(self.stored.read(slot)) for slot in self.stored.slots}
-        return _rebuilt, (type(self).__name__, self.config, tensors, self.ops, self.name_or_path)
+        generation = self.generation_config if self.can_generate else None
+        return _rebuilt, (type(self).__name__, self.config, tensors, self.ops, self.name_or_path, generation)
 
     def __repr__(self) -> str:
         where = f" from {self.name_or_path}" if self.name_or_path else ""
@@ -306,12 +347,21 @@ def _drawn(family: Family, config: Config, head: str, seed: int) -> Stored:
     return Stored(slots, loading.tied_together(family, config, head, tensors).__getitem__)
 
 
-def _rebuilt(name: str, config: Config, tensors: dict[str, Any], ops: Ops, name_or_path: str) -> Model:
+def _rebuilt(
+    name: str,
+    config: Config,
+    tensors: dict[str, Any],
+    ops: Ops,
+    name_or_path: str,
+    generation_config: GenerationConfig | None,
+) -> Model:
     """A model from its pickle."""
     made = CLASSES[name]
     slots = loading.family_of(config).slots(config, made.head)
     stored = Stored({slot: slots[slot] for slot in tensors}, tensors.__getitem__)
-    return made(config, stored, ops=ops, name_or_path=name_or_path)
+    model = made(config, stored, ops=ops, name_or_path=name_or_path)
+    model._generation_config = generation_config
+    return model
 
 
 _ACCEPTED = (
