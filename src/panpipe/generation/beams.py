@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .jobs import Generated
+from .lanes import Lane
 from .outputs import Kept
 from .plan import Plan
 from .processors import Candidates, Ids, Row, log_probabilities, normalized
 from .sampling import check, draw_several, generator_of
-from .searches import Lane, Rows, Search
+from .searches import Rows, Search
 from .stopping import Reason
 
 if TYPE_CHECKING:
@@ -193,16 +194,16 @@ class Beams(Search):
         for candidate in running:
             parent = self.beams[candidate.beam]
             if candidate.beam in taken:
-                lane = Lane(self.decoder.fork(parent.lane.sequence), [candidate.token])
+                lane = parent.lane.fork()
                 self.lanes.append(lane)
             else:
                 lane = parent.lane
-                lane.pending = [candidate.token]
                 taken.add(candidate.beam)
+            lane.feed(candidate.token)
             beams.append(Beam(lane, self._ids(candidate), candidate.score, (*parent.parents, candidate.beam)))
         for number, parent in enumerate(self.beams):
             if number not in taken:
                 self.lanes.remove(parent.lane)
-                self.decoder.free(parent.lane.sequence)
+                parent.lane.free()
         self.lanes = [beam.lane for beam in beams]
         self.beams = beams if running else self.beams

@@ -121,6 +121,11 @@ class Laid:
     mask: Array
     source: tuple[Array, Array] | None
 
+    @property
+    def prompts(self) -> Array:
+        """What each prompt's texts begin with, [prompts, width]."""
+        return self.sequences[:: len(self.sequences) // len(self.mask), : self.width]
+
 
 def output_of(
     model: Any, config: GenerationConfig, jobs: Sequence[Job], laid: Laid, outward: Callable[[Array], Any]
@@ -183,25 +188,23 @@ def _beam_indices(config: GenerationConfig, jobs: Sequence[Job]) -> Array:
 
 def _inside(model: Any, config: GenerationConfig, laid: Laid, kept: Sequence[Kept]) -> dict[str, Any]:
     """What the model had inside in each step, from forward passes over what it had then read."""
-    steps = laid.sequences.shape[1] - laid.width
     if config.num_beams == 1:
         whole = _forward(model, config, laid, laid.sequences[:, :-1])
-        parts = [(whole, _first(laid.width) if t == 0 else _row(laid.width + t - 1)) for t in range(steps)]
-        encoder = _forward(model, config, laid, laid.sequences[:: len(laid.sequences) // len(laid.mask), :1])
+        reads = [whole] * (laid.sequences.shape[1] - laid.width)
     else:
-        parts = []
-        for step in range(max(len(k.beams) for k in kept)):
-            read = _forward(model, config, laid, _beams_at(config, laid, kept, step))
-            parts.append((read, _first(laid.width) if step == 0 else _row(laid.width + step - 1)))
-        encoder = _forward(model, config, laid, np.repeat(laid.sequences[:1, :1], len(laid.mask), 0))
-    names = ("attentions", "cross_attentions", "hidden_states")
+        steps = range(max(len(k.beams) for k in kept))
+        reads = [_forward(model, config, laid, _beams_at(config, laid, kept, step)) for step in steps]
+    cuts = [_first(laid.width), *(_row(laid.width + step) for step in range(len(reads) - 1))]
     prefix = "" if laid.source is None else "decoder_"
     named: dict[str, Any] = {}
-    for name in names:
+    for name in ("attentions", "cross_attentions", "hidden_states"):
         own = name if name == "cross_attentions" else prefix + name
-        if own in parts[0][0]:
-            named[own] = tuple(tuple(cut(name, layer) for layer in read[own]) for read, cut in parts)
+        if own in reads[0]:
+            named[own] = tuple(
+                tuple(cut(name, layer) for layer in read[own]) for read, cut in zip(reads, cuts, strict=True)
+            )
     if laid.source is not None:
+        encoder = _forward(model, config, laid, laid.prompts)
         named |= {name: encoder[name] for name in ("encoder_attentions", "encoder_hidden_states") if name in encoder}
     return named
 
@@ -224,7 +227,7 @@ def _forward(model: Any, config: GenerationConfig, laid: Laid, sequences: Array)
 
 def _beams_at(config: GenerationConfig, laid: Laid, kept: Sequence[Kept], step: int) -> Array:
     """What the beams of all prompts had read when they came to a step: [prompts * beams, width + step]."""
-    rows = np.repeat(laid.sequences[:: config.num_return_sequences, : laid.width], config.num_beams, 0)
+    rows = np.repeat(laid.prompts, config.num_beams, 0)
     made = np.zeros((len(rows), step), np.int64)
     for number, k in enumerate(kept):
         beams = k.beams[step] if step < len(k.beams) else []

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CacheFull, PanpipeError
 from .beams import Beams
 from .jobs import Job, Prompt
+from .lanes import Lane
 from .plan import Plan, planned
 from .progress import Progress
 from .sampling import checked_seed, new_seed
-from .searches import Lane, Rows, Search, Texts
+from .searches import Rows, Search, Texts
 
 if TYPE_CHECKING:
     from .decoder import Decoder
@@ -238,26 +239,36 @@ class Runner:
         for running in self._running:
             if not running.is_new or room <= 0:
                 continue
-            lanes = running.search.lanes
-            if sum(len(lane.pending) for lane in lanes) <= room:
+            (lane,) = running.search.lanes
+            if len(lane.pending) <= room:
                 whole.append(running)
-                room -= sum(len(lane.pending) for lane in lanes)
-                continue
-            for lane in lanes:  # the last token of each is read when all fit, so that their scores come together
-                count = min(room, len(lane.pending) - 1)
-                if count > 0:
-                    parts.append((lane, count))
-                    room -= count
+            else:
+                parts.append((lane, room))
+            room -= len(lane.pending)
         return whole, parts
 
     def _step(self, searches: list[_Running], parts: list[tuple[Lane, int]], every: bool = False) -> Rows:
+        """The logits of the searches' lanes; parts of prompts are read on the way."""
         lanes = [lane for running in searches for lane in running.search.lanes]
-        sequences = [lane.sequence for lane in lanes] + [lane.sequence for lane, _ in parts]
-        tokens = [lane.pending for lane in lanes] + [lane.pending[:count] for lane, count in parts]
-        logits = self.decoder.step(sequences, tokens, every=every)
+        guides = [lane.guide for lane in lanes if lane.guide is not None]
+        read = [(lane.sequence, lane.pending) for lane in lanes]
+        read += [(guide.sequence, guide.pending) for guide in guides]
+        read += [(lane.sequence, lane.pending[:count]) for lane, count in parts]
+        logits = self.decoder.step([sequence for sequence, _ in read], [tokens for _, tokens in read], every=every)
         for lane, count in parts:
             del lane.pending[:count]
+        self._guide(lanes, logits)
         return logits
+
+    def _guide(self, lanes: list[Lane], logits: Rows) -> None:
+        """Lead the rows of lanes that have a guide away from the guides' rows, which stand behind all lanes' rows."""
+        away = sum(1 + lane.drafts for lane in lanes)
+        place = 0
+        for lane in lanes:
+            if lane.guide is not None:
+                logits[place] = lane.guide.guided(logits[place], logits[away])
+                away += 1
+            place += 1 + lane.drafts
 
     def _take(self, running: _Running, logits: Rows) -> bool:
         """Give a search its logits; whether it is done with that."""

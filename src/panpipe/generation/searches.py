@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .jobs import Generated
+from .lanes import Lane
 from .outputs import Kept
 from .plan import Plan
 from .processors import Candidates, Ids, Row, normalized
@@ -23,27 +24,11 @@ from .speculation import Lookup
 from .stopping import Reason
 
 if TYPE_CHECKING:
-    from .cache import Sequence as Cached
     from .decoder import Decoder, Source
 
-__all__ = ["Lane", "Search", "Texts", "Tokens"]
+__all__ = ["Search", "Texts", "Tokens"]
 
 Rows = npt.NDArray[np.float32]
-
-
-@dataclass(eq=False)
-class Lane:
-    """One sequence in the cache. pending: the tokens it is to read next; the last `drafts` of them are guesses."""
-
-    sequence: Cached
-    pending: list[int]
-    drafts: int = 0
-
-    def drop_drafts(self, most: int) -> None:
-        """Keep at most so many guesses."""
-        if self.drafts > most:
-            del self.pending[len(self.pending) - self.drafts + most :]
-            self.drafts = most
 
 
 class Search(ABC):
@@ -57,7 +42,7 @@ class Search(ABC):
         self.decoder = decoder
         self.source = source
         self.is_done = False
-        self.lanes = [Lane(decoder.new(source), list(plan.ids))]
+        self.lanes = [Lane.new(decoder, plan.ids, source, plan.negative_ids, plan.config.guidance_scale)]
         plan.stop.begin()
 
     @property
@@ -80,7 +65,7 @@ class Search(ABC):
     def close(self) -> None:
         """Give back what is in the cache."""
         for lane in self.lanes:
-            self.decoder.free(lane.sequence)
+            lane.free()
         self.lanes = []
         if self.source is not None:
             self.decoder.free_source(self.source)
@@ -157,7 +142,7 @@ class Texts(Search):
         """The prompt has been read, once: every text goes on from there."""
         root, plan = self.lanes[0], self.plan
         for number in range(plan.config.num_return_sequences):
-            lane = root if number == 0 else Lane(self.decoder.fork(root.sequence), [])
+            lane = root if number == 0 else root.fork()
             lookup = Lookup.for_config(plan.config, plan.ids, plan.source_ids)
             self.lanes[number:] = [lane]
             self.texts.append(Text(lane, Tokens(plan.ids), generator_of(plan.seed, number), lookup))
@@ -181,13 +166,10 @@ class Texts(Search):
             self.plan.on_tokens(new)
         if text.reason is not None:
             self.lanes.remove(lane)
-            self.decoder.free(lane.sequence)
+            lane.free()
             return
-        wrong = len(drafts) - (len(new) - 1)
-        if wrong:
-            self.decoder.cut(lane.sequence, lane.sequence.length - wrong)
-        guesses = [] if text.lookup is None else text.lookup.draft(self.plan.most - len(text.made) - 1)
-        lane.pending, lane.drafts = [new[-1], *guesses], len(guesses)
+        lane.forget(len(drafts) - (len(new) - 1))
+        lane.feed(new[-1], None if text.lookup is None else text.lookup.draft(self.plan.most - len(text.made) - 1))
 
     def _choose(self, text: Text, row: Row) -> int:
         plan, config = self.plan, self.plan.config
