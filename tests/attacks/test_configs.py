@@ -15,32 +15,40 @@ import pytest
 
 import panpipe.models as models
 from panpipe.errors import PanpipeError
-from tests.models.tiny import made
+from tests.models.tiny import heads_of, made
 
 VALUES: list[Any] = [
     None, -1, 0, 1, 2**31, 2**63, 1e308, float("nan"), True, [], {}, "", "x", "x" * 1_000_000, [2**40], {"0": 2**40},
     {"a": "b"},
 ]  # fmt: skip
-MUTATED = ("bert", "distilbert", "roberta", "electra", "albert", "mpnet")
-FLOOR = 1500
+ENCODERS = ("bert", "distilbert", "roberta", "electra", "albert", "mpnet")
+GENERATORS = ("gpt2", "llama-tied-llama3", "smollm3", "bart", "m2m_100", "t5")
+SCALINGS: list[Any] = [
+    {"type": kind, **dict.fromkeys(("factor", "low_freq_factor", "original_max_position_embeddings"), value)}
+    for kind in ("linear", "llama3", "yarn", "dynamic", "no such", 7, [])
+    for value in (None, 0, -1, 1e308, "x", [], 2.0)
+]
+FLOOR = 4000
 _tried: list[int] = []
 
 
-@pytest.mark.parametrize("name", MUTATED)
+@pytest.mark.parametrize("name", (*ENCODERS, *GENERATORS))
 def test_every_key_with_every_value_is_refused_or_harmless(name: str, tmp_path: Path) -> None:
-    made(name, "sequence-classification", "reference").save_pretrained(tmp_path)
+    head = "sequence-classification" if "sequence-classification" in heads_of(name) else "seq2seq-lm"
+    given = {"decoder_input_ids": [[5]]} if head == "seq2seq-lm" else {}
+    made(name, head, "reference").save_pretrained(tmp_path)
     path = tmp_path / "config.json"
     good = json.loads(path.read_text(encoding="utf-8"))
     family = models.CONFIGS[models.AutoConfig.from_pretrained(tmp_path).__class__.__name__]
     keys = [f.name for f in dataclasses.fields(family)] + ["model_type", "auto_map", "_attn_implementation_internal"]
     for key in keys:
-        for value in VALUES:
+        for value in SCALINGS if key == "rope_scaling" else VALUES:
             path.write_text(json.dumps(good | {key: value}), encoding="utf-8")
             _tried.append(1)
             began = time.process_time()
             tracemalloc.start()
             try:
-                models.load_model(tmp_path, engine="reference")([[5, 6, 7]])
+                models.load_model(tmp_path, engine="reference")([[5, 6, 2]], **given)
             except PanpipeError as error:
                 assert str(error), (key, value)
             peak = tracemalloc.get_traced_memory()[1]

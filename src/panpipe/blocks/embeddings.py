@@ -20,6 +20,9 @@ from .norms import normed
 
 __all__ = ["EmbeddingOptions", "embed", "embedding_slots", "fairseq_sinusoids", "sinusoids", "token_positions"]
 
+MOST_COMPUTED = 65536
+"""Positions that no tensor vouches for: a config may not ask for a table larger than this."""
+
 Table = npt.NDArray[np.float32]
 
 
@@ -55,6 +58,10 @@ class EmbeddingOptions:
             raise ConfigError(
                 f"max_position_embeddings is {self.position_rows}; positions begin at {self.first_position}, "
                 f"so it must be {self.first_position + 1} or more."
+            )
+        if self.position_formula is not None and self.position_rows > MOST_COMPUTED:
+            raise ConfigError(
+                f"max_position_embeddings is {self.position_rows}; computed positions end at {MOST_COMPUTED}."
             )
 
 

@@ -66,8 +66,6 @@ class LayerOptions:
             raise ConfigError(f"the {self.num_kv_heads} key/value heads must divide the {self.num_heads} heads.")
         if not 0 <= self.norm_epsilon < 1:
             raise ConfigError(f"the norms' epsilon is {self.norm_epsilon}; it must be from 0 to 1.")
-        if self.is_rotary and self.head_size % 2:
-            raise ConfigError(f"heads of {self.head_size} cannot be rotated; the size must be even.")
 
     @property
     def q_width(self) -> int:

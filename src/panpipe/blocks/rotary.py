@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,8 @@ import numpy.typing as npt
 
 from ..errors import ConfigError
 from ..ops.base import Array, Ints, Ops
-from ..weights.slots import FormulaSlot, Slot, Tree
 
-__all__ = ["RotaryOptions", "Rotation", "rotary_options", "rotary_slots"]
+__all__ = ["RotaryOptions", "Rotation", "rotary_options"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 class RotaryOptions:
     """rows: the most positions.   size: the columns of a head that turn.   base: of the wavelengths.
 
-    scaling: config.json's `rope_scaling`, as sorted (key, value) pairs.
+    scaling: config.json's `rope_scaling`, its plain values as sorted (key, value) pairs.
     """
 
     rows: int
@@ -36,49 +36,40 @@ class RotaryOptions:
     scaling: tuple[tuple[str, Any], ...] = ()
 
 
-@dataclass(frozen=True)
 class Rotation:
-    """The tables [rows, size / 2] and each token's row, for one forward pass."""
+    """The turns of one forward pass: sines and cosines for its tokens, so that no table of all positions is kept."""
 
-    cosines: Any
-    sines: Any
-    positions: Ints
+    def __init__(self, ops: Ops, options: RotaryOptions, positions: Ints) -> None:
+        frequencies, factor = _frequencies(options)
+        angles = positions.astype(np.float32)[:, None] * frequencies
+        self.cosines = ops.vector_weights(np.cos(angles) * np.float32(factor))
+        self.sines = ops.vector_weights(np.sin(angles) * np.float32(factor))
+        self.rows = np.arange(len(positions), dtype=np.int32)
 
     def turn(self, ops: Ops, x: Array, num_heads: int) -> Array:
         """x [tokens, num_heads * head_size], turned."""
-        return ops.rotate(x, self.cosines, self.sines, self.positions, num_heads)
-
-    @classmethod
-    def of(cls, w: Tree, positions: Ints) -> Rotation:
-        """With the weights of `rotary_slots`."""
-        return cls(w.cosines, w.sines, positions)
+        return ops.rotate(x, self.cosines, self.sines, self.rows, num_heads)
 
 
 def rotary_options(
     rows: int, head_size: int, base: float, scaling: Mapping[str, Any] | None, share: float = 1.0
 ) -> RotaryOptions:
     """From a config's keys.   share: of a head's columns that turn.   Raises ConfigError for a stretching we lack."""
-    if base <= 0:
-        raise ConfigError(f"rope_theta is {base}; it must be more than 0.")
-    options = RotaryOptions(rows, int(head_size * share), base, tuple(sorted((scaling or {}).items(), key=str)))
+    size = int(head_size * share)
+    if base <= 1:
+        raise ConfigError(f"rope_theta is {base}; it must be more than 1.")
+    if not 0 < size <= head_size or size % 2:
+        raise ConfigError(f"{size} of the {head_size} columns of a head cannot turn: it must be an even part of them.")
+    options = RotaryOptions(rows, size, base, _plain(scaling or {}))
     _frequencies(options)  # a config that cannot be is refused before any weight is read
     return options
 
 
-def rotary_slots(options: RotaryOptions) -> dict[str, Slot]:
-    """The tables, under 'rotary.'."""
-    return {
-        "rotary.cosines": FormulaSlot(lambda: _table(options, np.cos), vector=True),
-        "rotary.sines": FormulaSlot(lambda: _table(options, np.sin), vector=True),
-    }
+def _plain(scaling: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted((k, v) for k, v in scaling.items() if v is None or isinstance(v, (bool, int, float, str))))
 
 
-def _table(options: RotaryOptions, function: Callable[[Floats], Floats]) -> Floats:
-    frequencies, factor = _frequencies(options)
-    angles = np.arange(options.rows, dtype=np.float32)[:, None] * frequencies
-    return (function(angles) * np.float32(factor)).astype(np.float32)
-
-
+@cache
 def _frequencies(options: RotaryOptions) -> tuple[Floats, float]:
     """float32 [size / 2]: radians per position; and what sines and cosines are multiplied by."""
     scaling = dict(options.scaling)
@@ -103,8 +94,8 @@ class _Numbers:
         value = self.values.get(name)
         if value is None:
             value = default
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-            raise ConfigError(f"rope_scaling: {name} is {value!r}; it must be a number above 0.")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1e9:
+            raise ConfigError(f"rope_scaling: {name} is {value!r}; it must be a number above 0, at most 1e9.")
         return float(value)
 
 
@@ -116,6 +107,8 @@ def _llama3(options: RotaryOptions, given: _Numbers, plain: Floats) -> tuple[Flo
     """Long waves are stretched, short ones stay, those between are blended."""
     factor, low, high = given("factor"), given("low_freq_factor"), given("high_freq_factor")
     length = given("original_max_position_embeddings")
+    if high <= low:
+        raise ConfigError(f"rope_scaling: high_freq_factor, {high}, must be more than low_freq_factor, {low}.")
     waves = 2 * math.pi / plain
     blend = (length / waves - low) / (high - low)
     between = (1 - blend) * plain / factor + blend * plain

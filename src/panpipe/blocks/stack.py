@@ -14,7 +14,7 @@ from .embeddings import EmbeddingOptions, embed, embedding_slots
 from .layers import LayerOptions, layer_slots, run_layer
 from .norms import normed
 from .relative_positions import bucket_of_distance
-from .rotary import RotaryOptions, Rotation, rotary_slots
+from .rotary import RotaryOptions, Rotation
 
 __all__ = ["Relative", "StackOptions", "run_stack", "stack_slots"]
 
@@ -87,8 +87,6 @@ def stack_slots(options: StackOptions) -> dict[str, Slot]:
     slots = embedding_slots(options.embedding)
     if options.relative is not None:
         slots["relative_bias"] = TableSlot(options.relative.num_buckets, options.relative.num_heads)
-    if options.rotary is not None:
-        slots |= rotary_slots(options.rotary)
     for number, layer in zip(options.weights_of or range(len(options.layers)), options.layers, strict=True):
         slots |= {f"layers.{number}.{name}": slot for name, slot in layer_slots(layer).items()}
     if options.has_final_norm:
@@ -115,7 +113,7 @@ def run_stack(
     attending = attending or Fresh(batch, trace=trace)
     x = embed(ops, w.embeddings, options.embedding, batch)
     bias = _relative_bias(ops, w, options)
-    rotation = None if options.rotary is None else Rotation.of(w.rotary, batch.places)
+    rotation = None if options.rotary is None else Rotation(ops, options.rotary, batch.places)
     early, late = (rows, None) if trace is None and options.layers else (None, rows)
     weights_of = options.weights_of or range(len(options.layers))
     for number, (layer, place) in enumerate(zip(options.layers, weights_of, strict=True)):

@@ -145,7 +145,7 @@ def fill(
             source, prefix = family.source(config, head, slot, part)
             found = None if is_another_head and slot.startswith("head.") else _find(source, prefix, names)
             if found is None:
-                if _default(kind, source, shape) is not None:
+                if isinstance(source, Row) or getattr(kind, "formula", None) is not None:
                     plan[slot][part] = (source, ())
                 elif slot in family.optional(head):
                     absent_optional.add(slot)
@@ -181,9 +181,9 @@ def fill(
     def tensor(slot: str, part: str) -> Tensor:
         source, found = plan[slot][part]
         if not found:
-            default = _default(slots[slot], source, slots[slot].shapes()[part])
-            assert default is not None, "only what has a default may be missing"
-            return default
+            kind = slots[slot]
+            formula = kind.formula if isinstance(kind, TableSlot) else None
+            return np.zeros(kind.shapes()[part], np.float32) if formula is None else formula()
         return _floats(from_stored(source, [checkpoint.read(name) for name in found]), found)
 
     def release(slot: str) -> None:
@@ -206,13 +206,6 @@ def checkpoint_tensors(family: Family, config: Config, head: str, stored: Stored
             named = {prefix + name: piece for name, piece in stored_pieces.items()}
             tensors |= {name: piece for name, piece in named.items() if name not in family.unwritten}
     return tensors
-
-
-def _default(slot: Slot, source: Source, shape: tuple[int, ...]) -> Tensor | None:
-    """What a tensor is where a checkpoint lacks it; None where it may not."""
-    if isinstance(slot, TableSlot) and slot.formula is not None:
-        return slot.formula()
-    return np.zeros(shape, np.float32) if isinstance(source, Row) else None
 
 
 def tied_together(

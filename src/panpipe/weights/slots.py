@@ -98,16 +98,15 @@ class TableSlot:
 
 @dataclass(frozen=True)
 class FormulaSlot:
-    """A table that is computed, not stored: positions of sines and cosines.   vector: made ready as vectors are."""
+    """A table that is computed, not stored: positions of sines and cosines."""
 
     make: Callable[[], Tensor]
-    vector: bool = False
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         return {}
 
     def ready(self, engine: Engine, tensors: Tensors) -> Any:
-        return engine.vector_weights(self.make()) if self.vector else engine.table_weights(self.make())
+        return engine.table_weights(self.make())
 
 
 Slot = LinearSlot | NormSlot | TableSlot | FormulaSlot
