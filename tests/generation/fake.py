@@ -60,6 +60,7 @@ class FakeDecoder:
         self.sources: list[FakeSource] = []
         self.steps: list[list[list[int]]] = []
         self.next_block = 0
+        self.most_blocks = 0
 
     # -- the interface ----------------------------------------------------------------------------------------------
 
@@ -142,6 +143,7 @@ class FakeDecoder:
             raise CacheFull("the fake cache is full")
         self.next_block += 1
         self.references[self.next_block] = 1
+        self.most_blocks = max(self.most_blocks, len(self.references))
         return self.next_block
 
     def _drop(self, block: int) -> None:

@@ -105,9 +105,11 @@ class Runner:
         return self._ended + waiting + running
 
     @property
-    def has_waiting(self) -> bool:
-        """Whether a prompt waits for room."""
-        return bool(self._waiting)
+    def takes_more(self) -> bool:
+        """Whether there may be room for another prompt: those that were added all fit at once."""
+        taken = sum(running.worst for running in self._running) + sum(waiting.worst for waiting in self._waiting)
+        lanes = sum(running.lanes for running in self._running) + sum(w.plan.texts for w in self._waiting)
+        return taken < self._capacity and lanes < self._most_lanes
 
     def add(self, prompt: Prompt) -> Job:
         """Have a prompt decoded. It starts as soon as its worst case fits into the cache.
@@ -304,7 +306,7 @@ def generate_many(
     has_more = True
     try:
         while has_more or not runner.is_idle:
-            while has_more and not runner.has_waiting:
+            while has_more and runner.takes_more:
                 prompt = next(source, None)
                 has_more = prompt is not None
                 if prompt is not None:

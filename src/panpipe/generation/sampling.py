@@ -15,6 +15,8 @@ from .processors import Candidates, Row
 
 __all__ = ["best", "draw", "draw_several", "generator_of", "new_seed", "set_seed"]
 
+_MANY = 256
+
 _lock = threading.Lock()
 _seeds = np.random.default_rng()
 
@@ -59,10 +61,21 @@ def draw(candidates: Candidates, generator: np.random.Generator) -> int:
     scores = candidates.scores
     peak = scores.max()
     check(peak)
-    cumulative = np.cumsum(np.exp(scores - peak), dtype=np.float64)
-    place = int(np.searchsorted(cumulative, generator.random() * cumulative[-1], side="right"))
-    place = min(place, len(scores) - 1)
+    place = _place(np.exp(scores - peak), generator.random())
     return place if candidates.ids is None else int(candidates.ids[place])
+
+
+def _place(weights: Row, share: float) -> int:
+    """Where that share (0 … 1) of the weights' sum is reached: first among sums of many, then within one of these."""
+    starts = np.arange(0, len(weights), _MANY)
+    sums = np.cumsum(np.add.reduceat(weights, starts), dtype=np.float64)
+    wanted = share * sums[-1]
+    part = min(int(np.searchsorted(sums, wanted, side="right")), len(sums) - 1)
+    inner = np.cumsum(weights[starts[part] : starts[part] + _MANY], dtype=np.float64)
+    wanted -= sums[part - 1] if part else 0.0
+    place = int(starts[part]) + int(np.searchsorted(inner, wanted, side="right"))
+    is_weighty = place < len(weights) and weights[place] > 0
+    return place if is_weighty else int(weights.argmax())  # rounding: the sums differ in their last digits
 
 
 def draw_several(scores: Row, count: int, generator: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
