@@ -42,8 +42,12 @@ _PIPELINES = (
     "Pipeline",
     "PipelineException",
     "QuestionAnsweringPipeline",
+    "SummarizationPipeline",
+    "Text2TextGenerationPipeline",
     "TextClassificationPipeline",
+    "TextGenerationPipeline",
     "TokenClassificationPipeline",
+    "TranslationPipeline",
     "ZeroShotClassificationPipeline",
     "pipeline",
 )

@@ -59,9 +59,9 @@ def test_tasks_are_found_by_name_and_alias() -> None:
     ("task", "words"),
     [
         ("text-clasification", "Did you mean 'text-classification'"),
-        ("summarization", "does not do yet"),
-        ("translation_en_to_fr", "does not do yet"),
-        ("translation_en", "translation_XX_to_YY"),
+        ("summarisation", "Did you mean 'summarization'"),
+        ("translation_en", "Invalid translation task .* translation_XX_to_YY"),
+        ("translation_en_into_fr", "Invalid translation task"),
         ("image-classification", "is not a task"),
         ("owner/model", r"pipeline\(model='owner/model'\)"),
         (7, "a task is a string"),
@@ -71,6 +71,38 @@ def test_an_unknown_task_is_refused_with_what_is_near(task: Any, words: str) -> 
     with pytest.raises(UnknownTask, match=words) as caught:
         pipeline(task)
     assert isinstance(caught.value, KeyError)
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "revision"),
+    [
+        ("summarization", "sshleifer/distilbart-cnn-12-6", "a4f8f3e"),
+        ("text-generation", "openai-community/gpt2", "607a30d"),
+        ("text2text-generation", "google-t5/t5-base", "a9723ea"),
+        ("translation_en_to_fr", "google-t5/t5-base", "a9723ea"),
+        ("translation_en_to_de", "google-t5/t5-base", "a9723ea"),
+        ("translation_en_to_ro", "google-t5/t5-base", "a9723ea"),
+    ],
+)
+def test_tasks_that_write_have_the_default_models_of_transformers(
+    task: str, model: str, revision: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("panpipe.pipelines.factory.embedded_model", lambda task: None)
+    with pytest.raises(HubUnavailable, match=model):
+        pipeline(task, model_kwargs={"cache_dir": "no such folder"})
+    assert f"{task} defaults to {model} at revision {revision}" in caplog.text
+
+
+def test_translation_needs_languages_or_a_model() -> None:
+    with pytest.raises(ValueError, match=r"can't be correctly selected. You probably meant .*translation_en_to_fr"):
+        pipeline("translation")
+    with pytest.raises(ValueError, match=r"any default models for options \('en', 'ko'\).*opus-mt-en-ko"):
+        pipeline("translation_en_to_ko")
+    with pytest.raises(ValueError, match="src_lang"):
+        pipeline("translation", src_land="en")
+    with pytest.raises(InvalidArgument, match=r"A pair, \(first, second\)"):
+        pipeline("summarization", model=("one", "two"))
 
 
 def test_the_task_keeps_the_name_it_was_given(model: Any) -> None:

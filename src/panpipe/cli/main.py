@@ -60,14 +60,14 @@ def _run(given: list[str]) -> int:
         return 0
     if verb in _VERBS:
         return _VERBS[verb](given[1:])
-    from ..pipelines.tasks import COMING, check_task, get_supported_tasks
+    from ..pipelines.tasks import check_task, get_supported_tasks
 
     if verb.startswith("-"):
         raise InvalidArgument(f"{verb} comes after a task or verb: panpipe TASK {verb} … See: panpipe --help")
     try:
         check_task(verb)
     except UnknownTask as error:
-        near = did_you_mean(verb, [*_VERBS, *get_supported_tasks(), *COMING])
+        near = did_you_mean(verb, [*_VERBS, *get_supported_tasks()])
         if any(repr(name) in near for name in _VERBS):
             raise UnknownTask(f"{verb!r} is not a task or verb.{near} See: panpipe --help") from None
         raise error

@@ -155,6 +155,10 @@ class Pipeline:
             return output  # type: ignore[no-any-return]
         return [output[begin:end] for begin, end in itertools.pairwise(ends)]
 
+    def failure(self, outputs: Outputs) -> PanpipeError | None:
+        """Why an input that was run has no answer; None where it has one."""
+        return None
+
     def postprocess(self, outputs: Any, *_: Any, **parameters: Any) -> Any:
         """The answer of one input, from its `Outputs`."""
         raise TypeError(f"{type(self).__name__} has no postprocess: write one that makes the answer from the outputs.")
@@ -279,7 +283,8 @@ class Pipeline:
                 raise encoded[failed]  # type: ignore[misc]
         good = [e for e in encoded[:failed] if isinstance(e, Outputs)]
         self.run(itertools.chain.from_iterable(good), options.batch_size, **parameters.forward)
-        for outputs in encoded:
+        for made in encoded:
+            outputs = (self.failure(made) or made) if isinstance(made, Outputs) else made
             if isinstance(outputs, Outputs):
                 yield self.postprocess(outputs, **parameters.postprocess)
             elif options.on_error == "return":

@@ -6,6 +6,8 @@ import importlib
 import importlib.util
 import logging
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from ..errors import HubUnavailable, InvalidArgument
 from .base import Pipeline
 from .parameters import check_names
 from .placement import check_device, check_device_map, check_dtype, check_framework
-from .tasks import Task, check_task, task_of_architectures, tasks_of_head
+from .tasks import TRANSLATIONS, Task, check_task, task_of_architectures, tasks_of_head
 
 __all__ = ["get_task", "pipeline"]
 
@@ -45,8 +47,10 @@ def pipeline(
 ) -> Any:
     """A pipeline for a task.
 
-    task: one of `get_supported_tasks()`; may be left out where the model's config names what it is for.
-    model: a Hub id, a folder, or a model object; left out, the model that came with panpipe or the task's default.
+    task: one of `get_supported_tasks()`, or translation_XX_to_YY; may be left out where the model's config names what
+    it is for.
+    model: a Hub id, a folder, or a model object; left out, the model that came with panpipe or the task's default. A
+    pair of them translates from the first one's language to the second one's.
     config, tokenizer: likewise, where they are not the model's own. tokenizer may be (name, {its parameters}).
     revision, token: of the Hub.   model_kwargs: cache_dir, local_files_only, subfolder, engine, new_head …
     pipeline_class: instead of the task's.   Other named arguments: the task's parameters, as defaults of every call.
@@ -70,19 +74,22 @@ def pipeline(
     hub = {"revision": revision, "token": token, **finding}
     if task is None:
         task = _task_of(model, hub)
-    name, row, _ = check_task(task)
-    made = pipeline_class or row.pipeline_class
+    name, row, languages = check_task(task)
+    made = pipeline_class or (_class_of_two(task, model) if isinstance(model, (list, tuple)) else row.pipeline_class)
     check_names(
         made, (key for key in kwargs if key not in ("args_parser", "torch_dtype", "modelcard", "binary_output"))
     )
+    if isinstance(model, (list, tuple)):
+        from .pivot import translation_of_two
+
+        tokenizers = (None, None) if tokenizer is None else tokenizer
+        two = [_loaded(*one, config, row.head, hub, model_kwargs) for one in zip(model, tokenizers, strict=True)]
+        return translation_of_two(*two, task=task, framework=framework, device=device, **kwargs)
     is_default = model is None
     if is_default:
-        model, hub["revision"] = _default_model(name, row, revision)
-    typed = model if isinstance(model, (str, Path)) else None
+        model, hub["revision"] = _default_model(_with_default(row, languages, kwargs), task, revision)
     try:
-        if typed is not None:
-            model = _load_model(typed, config, made.head or row.head, hub, model_kwargs)
-        tokenizer = _load_tokenizer(tokenizer, typed, config, model, hub)
+        model, tokenizer = _loaded(model, tokenizer, config, made.head or row.head, hub, model_kwargs)
     except HubUnavailable as error:
         raise HubUnavailable(f"{error}{_way_out(name) if is_default else ''}") from error
     return made(model=model, tokenizer=tokenizer, framework=framework, task=task, device=device, **kwargs)
@@ -99,6 +106,16 @@ def get_task(model: str, token: str | bool | None = None, **finding: Any) -> str
 
 
 # -- the model and the tokenizer -------------------------------------------------------------------------------------
+
+
+def _loaded(
+    model: Any, tokenizer: Any, config: Any, head: str | None, hub: dict[str, Any], model_kwargs: dict[str, Any]
+) -> tuple[Any, Any]:
+    """The model and the tokenizer, each from its name or as it was given."""
+    typed = model if isinstance(model, (str, Path)) else None
+    if typed is not None:
+        model = _load_model(typed, config, head, hub, model_kwargs)
+    return model, _load_tokenizer(tokenizer, typed, config, model, hub)
 
 
 def _load_model(typed: Any, config: Any, head: str | None, hub: dict[str, Any], model_kwargs: dict[str, Any]) -> Any:
@@ -129,18 +146,45 @@ def _load_tokenizer(tokenizer: Any, typed: Any, config: Any, model: Any, hub: di
     return AutoTokenizer.from_pretrained(name, **{**hub, **options})
 
 
-def _default_model(name: str, row: Task, revision: str | None) -> tuple[Any, str | None]:
+def _with_default(row: Task, languages: tuple[str, str] | None, parameters: dict[str, Any]) -> Task:
+    """The row with its default model; of translation, that for the languages.   Raises InvalidArgument."""
+    if row.name != "translation" or row.model is not None:
+        return row
+    pair = languages or (parameters.get("src_lang"), parameters.get("tgt_lang"))
+    known = TRANSLATIONS.get((_language(pair[0]), _language(pair[1])))
+    if known is not None:
+        return replace(row, model=known[0], revision=known[1])
+    listed = ", ".join(f"translation_{source}_to_{target}" for source, target in TRANSLATIONS)
+    if None in pair:
+        raise InvalidArgument(
+            'The task defaults can\'t be correctly selected. You probably meant "translation_xx_to_yy": there are '
+            f'default models for {listed}. Or give a model: pipeline("translation", model=…).'
+        )
+    raise InvalidArgument(
+        f"The task does not provide any default models for options {pair}: there are some for {listed}. Give a model, "
+        f'or two that meet in a third language: model=("Helsinki-NLP/opus-mt-{pair[0]}-en", '
+        f'"Helsinki-NLP/opus-mt-en-{pair[1]}").'
+    )
+
+
+def _language(name: str | None) -> str:
+    from .language_names import key_of
+
+    return (key_of(name) if name else None) or ""
+
+
+def _default_model(row: Task, task: str, revision: str | None) -> tuple[Any, str | None]:
     """(where it is, its revision) of the model of a task for which the caller named none."""
-    folder = embedded_model(name)
+    folder = embedded_model(row.name)
     if folder is not None and revision is None:
-        _log.info("no model was named: %s runs on the one that comes with panpipe (%s).", name, folder.name)
+        _log.info("no model was named: %s runs on the one that comes with panpipe (%s).", task, folder.name)
         return folder, None
     if row.model is None:
-        raise InvalidArgument(f"the task {name} has no default model: give one, pipeline({name!r}, model=…).")
+        raise InvalidArgument(f"the task {task} has no default model: give one, pipeline({task!r}, model=…).")
     revision = revision or row.revision
     _log.warning(
         "no model was named: %s defaults to %s at revision %s. Name a model and a revision in production.",
-        name,
+        task,
         row.model,
         revision,
     )
@@ -162,11 +206,27 @@ def _way_out(task: str) -> str:
     return ""
 
 
+def _class_of_two(task: str, models: Sequence[Any]) -> type[Pipeline]:
+    """The class for a pair of models.   Raises InvalidArgument where there is none."""
+    from .pivot import PivotTranslationPipeline
+
+    if not task.startswith("translation") or len(models) != 2:
+        raise InvalidArgument(
+            f"model={models!r:.80}: {task} takes one model. A pair, (first, second), is for translation by way of a "
+            "third language."
+        )
+    return PivotTranslationPipeline
+
+
 def _task_of(model: Any, hub: dict[str, Any]) -> str:
+    if isinstance(model, (list, tuple)):
+        return "translation"
     if isinstance(model, (str, Path)):
         return get_task(str(model), **hub)
     if not hasattr(model, "head"):
         raise InvalidArgument(f"model={model!r:.60} is neither a name, nor a folder, nor a panpipe model.")
+    if model.head == "seq2seq-lm":
+        return task_of_architectures([type(model).__name__], model.name_or_path)
     return tasks_of_head(model.head)[0]
 
 

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..batch import Batch
-from ..errors import InvalidArgument, MissingDependency, MissingHead, did_you_mean
+from ..errors import InvalidArgument, MissingHead, did_you_mean
 from ..ops.base import POOLINGS, Ops
 from .arguments import tokenizer_arguments
 from .base import Parameters, Pipeline
-from .items import Array, Item, Outputs
+from .items import Array, Item, Outputs, as_torch
 from .parameters import given
 
 __all__ = ["FeatureExtractionPipeline"]
@@ -86,7 +86,7 @@ class FeatureExtractionPipeline(Pipeline):
         if self.model.head == "question-answering":
             vectors = vectors[:, 0]  # transformers gives a model's first output: the start logits
         if return_tensors == "pt":
-            return _as_torch(vectors[None].copy())
+            return as_torch(vectors[None].copy())
         if return_tensors:
             return vectors[None].copy()
         return [self.model.ops.lists(vectors)] if vectors.ndim == 2 else [vectors.tolist()]
@@ -129,11 +129,3 @@ def _joined(items: list[Item]) -> Array:
 def _pooled(vectors: Array, pooling: str, normalize: bool) -> Array:
     pooled = Ops().pool(vectors, np.array([0, len(vectors)], np.int32), pooling)
     return np.asarray((Ops().normalize(pooled) if normalize else pooled)[0])
-
-
-def _as_torch(array: Array) -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingDependency('return_tensors="pt" needs PyTorch: pip install torch') from error
-    return torch.from_numpy(array)

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..batch import Batch
+from ..errors import MissingDependency
 
-__all__ = ["Array", "Item", "Outputs", "groups", "to_batch"]
+__all__ = ["Array", "Item", "Outputs", "as_torch", "groups", "to_batch"]
 
 Array = npt.NDArray[Any]
 
@@ -94,3 +95,12 @@ def to_batch(items: Sequence[Item]) -> Batch:
     """The items laid end to end. Types are given for all of the items or for none."""
     types = [item.type_ids for item in items if item.type_ids is not None]
     return Batch.of([item.token_ids for item in items], types or None)
+
+
+def as_torch(array: Array) -> Any:
+    """A PyTorch tensor that shares the array's memory.   Raises MissingDependency."""
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingDependency('return_tensors="pt" needs PyTorch: pip install torch') from error
+    return torch.from_numpy(array)

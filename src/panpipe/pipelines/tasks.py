@@ -14,6 +14,7 @@ __all__ = [
     "ALIASES",
     "PIPELINE_REGISTRY",
     "TASKS",
+    "TRANSLATIONS",
     "Task",
     "check_task",
     "get_supported_tasks",
@@ -49,21 +50,27 @@ _SST2 = "distilbert/distilbert-base-uncased-finetuned-sst-2-english"
 _CONLL = "dbmdz/bert-large-cased-finetuned-conll03-english"
 _MNLI = "facebook/bart-large-mnli"
 _SQUAD = "distilbert/distilbert-base-cased-distilled-squad"
+_CNN = "sshleifer/distilbart-cnn-12-6"
+_T5 = ("google-t5/t5-base", "a9723ea")
 
 _ROWS = (
     Task("feature-extraction", "FeatureExtraction", "base", "distilbert/distilbert-base-cased", "6ea8117"),
     Task("fill-mask", "FillMask", "masked-lm", "distilbert/distilroberta-base", "fb53ab8"),
     Task("question-answering", "QuestionAnswering", "question-answering", _SQUAD, "564e9b5"),
+    Task("summarization", "Summarization", "seq2seq-lm", _CNN, "a4f8f3e"),
+    Task("text-generation", "TextGeneration", "causal-lm", "openai-community/gpt2", "607a30d"),
+    Task("text2text-generation", "Text2TextGeneration", "seq2seq-lm", *_T5),
     Task("text-classification", "TextClassification", "sequence-classification", _SST2, "714eb0f"),
     Task("token-classification", "TokenClassification", "token-classification", _CONLL, "4c53496"),
+    Task("translation", "Translation", "seq2seq-lm"),
     Task("zero-shot-classification", "ZeroShotClassification", "sequence-classification", _MNLI, "d7645e1"),
 )
 
 TASKS: dict[str, Task] = {task.name: task for task in _ROWS}
 ALIASES = {"ner": "token-classification", "sentiment-analysis": "text-classification"}
 
-COMING = ("summarization", "text-generation", "text2text-generation", "translation")
-"""Tasks that have a name but no model yet: those that write text."""
+TRANSLATIONS = {("en", "de"): _T5, ("en", "fr"): _T5, ("en", "ro"): _T5}
+"""The default models of translation, by the pair of languages."""
 
 _ARCHITECTURES = {  # the end of an architecture's name: what it is for
     "ForSequenceClassification": "text-classification",
@@ -73,6 +80,8 @@ _ARCHITECTURES = {  # the end of an architecture's name: what it is for
     "ForPreTraining": "fill-mask",
     "ForCausalLM": "text-generation",
     "LMHeadModel": "text-generation",
+    "M2M100ForConditionalGeneration": "translation",
+    "PegasusForConditionalGeneration": "summarization",
     "ForConditionalGeneration": "text2text-generation",
     "MarianMTModel": "translation",
     "Model": "feature-extraction",
@@ -84,30 +93,35 @@ def get_supported_tasks() -> list[str]:
     return sorted([*TASKS, *ALIASES])
 
 
-def check_task(name: str) -> tuple[str, Task, None]:
-    """(canonical name, its row, None).   Raises UnknownTask, with the near miss and the list."""
-    name = ALIASES.get(name, name) if isinstance(name, str) else name
-    task = TASKS.get(name) if isinstance(name, str) else None
-    if task is not None:
-        return name, task, None
-    raise _unknown(name)
+def check_task(name: str) -> tuple[str, Task, tuple[str, str] | None]:
+    """(canonical name, its row, the languages of translation_XX_to_YY).
 
-
-def _unknown(name: Any) -> UnknownTask:
-    listed = ", ".join(get_supported_tasks())
+    Raises UnknownTask, with the near miss and the list.
+    """
     if not isinstance(name, str):
-        return UnknownTask(f"a task is a string, not {name!r} ({type(name).__name__}). Tasks: {listed}.")
+        raise UnknownTask(f"a task is a string, not {name!r} ({type(name).__name__}). Tasks: {_listed()}.")
+    name = ALIASES.get(name, name)
+    if name in TASKS:
+        return name, TASKS[name], None
     parts = name.split("_")
-    if parts[0] == "translation" and len(parts) > 1 and (len(parts) != 4 or parts[2] != "to"):
-        return UnknownTask(
+    if parts[0] != "translation":
+        raise _unknown(name)
+    if len(parts) != 4 or parts[2] != "to":
+        raise UnknownTask(
             f"Invalid translation task {name!r}: write translation_XX_to_YY, for example translation_en_to_fr."
         )
-    if parts[0] in COMING:
-        return UnknownTask(f"{name!r} writes text, which this version of panpipe does not do yet. Tasks: {listed}.")
-    hint = did_you_mean(name, [*get_supported_tasks(), *COMING])
+    return parts[0], TASKS[parts[0]], (parts[1], parts[3])
+
+
+def _listed() -> str:
+    return ", ".join([*get_supported_tasks(), "translation_XX_to_YY"])
+
+
+def _unknown(name: str) -> UnknownTask:
+    hint = did_you_mean(name, get_supported_tasks())
     if "/" in name or "\\" in name:
         hint = f" If it is a model: pipeline(model={name!r})."
-    return UnknownTask(f"{name!r} is not a task.{hint} Tasks: {listed}.")
+    return UnknownTask(f"{name!r} is not a task.{hint} Tasks: {_listed()}.")
 
 
 def tasks_of_head(head: str | None) -> list[str]:
@@ -145,8 +159,8 @@ class PipelineRegistry:
         """The names of all tasks, aliases included, sorted."""
         return get_supported_tasks()
 
-    def check_task(self, task: str) -> tuple[str, Task, None]:
-        """(canonical name, its row, None).   Raises UnknownTask."""
+    def check_task(self, task: str) -> tuple[str, Task, tuple[str, str] | None]:
+        """(canonical name, its row, the languages of a translation).   Raises UnknownTask."""
         return check_task(task)
 
     def register_pipeline(

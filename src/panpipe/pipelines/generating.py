@@ -1,0 +1,236 @@
+"""What the pipelines that write text share: the parameters of generation, prompts on the way in, texts on the way back.
+
+A call's parameters become one GenerationConfig before any work (`generation.priority` says whose word counts); the
+model's own config is never changed, and nothing of a call is kept on the pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..errors import InvalidArgument, PanpipeError, UnknownArgument
+from ..generation import GenerationConfig, Prompt, generate_many, prepared
+from ..generation.sampling import checked_seed
+from .base import Parameters, Pipeline
+from .inputs import shown
+from .items import Item, Outputs, as_torch
+from .parameters import given
+
+__all__ = ["GENERATION_ARGUMENTS", "GeneratingPipeline", "Writing", "as_tensor", "checked_tensors", "most_new"]
+
+_CONFIG = tuple(f.name for f in fields(GenerationConfig))
+_CALLABLES = ("logits_processor", "prefix_allowed_tokens_fn", "stopping_criteria")
+_ASSISTANT = ("assistant_model", "assistant_tokenizer")
+GENERATION_ARGUMENTS = (*_CONFIG, "generation_config", *_CALLABLES, "streamer", *_ASSISTANT)
+"""What generation is told, beside a pipeline's own parameters."""
+
+
+@dataclass(eq=False)
+class Writing:
+    """What becomes of an item, which has it as its `extra`.   job: of the generation, once it is done."""
+
+    job: Any = None
+
+
+class GeneratingPipeline(Pipeline):
+    """The base of the pipelines that write text.
+
+    class_defaults: what generation is told where the caller says nothing.
+    input_names: under which the input may also be given.
+    """
+
+    class_defaults: ClassVar[Mapping[str, Any]] = {}
+    input_names: ClassVar[tuple[str, ...]] = ("inputs",)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The answer for one input; a list of answers for a list; an iterator of answers for a stream."""
+        return super().__call__(self.taken(args, kwargs), **kwargs)
+
+    def taken(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """The input of a call: its only argument, or that of one of `input_names`, which is taken out of kwargs."""
+        named = [name for name in self.input_names if name in kwargs]
+        if len(named) + len(args) != 1:
+            raise UnknownArgument(
+                f"{self.task} takes one input argument, not {len(named) + len(args)}; give several as one list: "
+                "pipe([first, second])."
+            )
+        return args[0] if args else kwargs.pop(named[0])
+
+    # -- parameters --------------------------------------------------------------------------------------------------
+
+    @property
+    def generation_config(self) -> GenerationConfig:
+        """How this pipeline generates where a call says nothing."""
+        return self._defaults.forward["config"]  # type: ignore[no-any-return]
+
+    @property
+    def prefix(self) -> str | None:
+        """What the model's config puts before every text."""
+        return self.prefix_of(self.task)
+
+    def prefix_of(self, task: str) -> str | None:
+        """What the model's config puts before every text of a task, or else of all."""
+        prefix = self.task_parameters(task).get("prefix", getattr(self.model.config, "prefix", None))
+        return prefix if isinstance(prefix, str) else None
+
+    def task_parameters(self, task: str) -> Mapping[str, Any]:
+        """What the model's config says for a task: its task_specific_params."""
+        said = (getattr(self.model.config, "task_specific_params", None) or {}).get(task)
+        return said if isinstance(said, Mapping) else {}
+
+    def asked(
+        self, generate_kwargs: Mapping[str, Any], stop_sequence: str | Sequence[str] | None = None, **more: Any
+    ) -> dict[str, Any]:
+        """The parameters of the forward step, from those that a task does not take for itself.
+
+        stop_sequence: a string or several, each of which ends a text.   more: further ones.
+        Raises InvalidArgument.
+        """
+        forward = given({**generate_kwargs, **more})
+        for name in _ASSISTANT:
+            if name in forward:
+                raise InvalidArgument(
+                    f"{name}: there is no second model to help the first one here; text that repeats is guessed "
+                    "ahead without one (prompt_lookup_num_tokens). Leave it out."
+                )
+        if "seed" in forward:
+            forward["seed"] = checked_seed(forward["seed"])
+        asked = {name: forward.pop(name) for name in _CONFIG if name in forward}
+        if stop_sequence is not None:
+            asked["stop_strings"] = [*_strings(asked.get("stop_strings")), *_strings(stop_sequence)]
+        return {**forward, "asked": asked}
+
+    def _parameters(self, given: Mapping[str, Any]) -> Parameters:
+        """As of every pipeline; `config`, all that is to be known of how to generate, is in forward and preprocess."""
+        parameters = super()._parameters(given)
+        constructor = self._defaults.forward.get("asked", {})
+        call = parameters.forward.get("asked", {})
+        chosen = {"config": self.configured(call, constructor, parameters)}
+        return replace(
+            parameters, preprocess={**parameters.preprocess, **chosen}, forward={**parameters.forward, **chosen}
+        )
+
+    def configured(
+        self, call: Mapping[str, Any], constructor: Mapping[str, Any], parameters: Parameters
+    ) -> GenerationConfig:
+        """How to generate in this call.   Raises UnknownArgument, InvalidArgument."""
+        config = parameters.forward.get("generation_config")
+        if config is not None and not isinstance(config, GenerationConfig):
+            raise InvalidArgument(f"generation_config={shown(config)}: give a panpipe.GenerationConfig.")
+        of_model = self.model.generation_config
+        return prepared(
+            call,
+            model=of_model if config is not None else self._with_class_defaults(of_model),
+            config=config,
+            constructor=constructor,
+            task=self.task_parameters(self.task_of(parameters)),
+            pad_token_id=self.tokenizer.pad_token_id,
+        )
+
+    def _with_class_defaults(self, config: GenerationConfig) -> GenerationConfig:
+        """The model's config under the class's defaults, which in transformers count more; but its max_length stays."""
+        defaults = dict(self.class_defaults)
+        if config.max_length not in (None, GenerationConfig.max_length):
+            defaults["max_new_tokens"] = None
+        return config.update(**defaults)
+
+    def task_of(self, parameters: Parameters) -> str:
+        """The task of a call, as the model's config names it."""
+        return self.task
+
+    def jobs(self, outputs: Outputs) -> list[Any]:
+        """The jobs that an answer is made of."""
+        return [item.extra.job for item in outputs]
+
+    def failure(self, outputs: Outputs) -> PanpipeError | None:
+        """The error of a job that could not be done."""
+        errors = (job.error for job in self.jobs(outputs))
+        return next((error for error in errors if isinstance(error, PanpipeError)), None)
+
+    # -- running -----------------------------------------------------------------------------------------------------
+
+    def run(self, items: Iterable[Item], batch_size: int | None = None, **parameters: Any) -> None:
+        """Generate for all items together; the `extra.job` of each then has its texts."""
+        config: GenerationConfig = parameters["config"]
+        is_fixed = not config.do_sample or parameters.get("seed") is not None
+        alike: dict[Any, list[Item]] = {}
+        for item in dict.fromkeys(items):  # of equal prompts with equal answers, one is run
+            alike.setdefault(tuple(item.token_ids) if is_fixed else item, []).append(item)
+        prompts = (self.prompt(same, **parameters) for same in alike.values())
+        bar = parameters.get("progress", False)
+        for job in generate_many(self.model, prompts, tokenizer=self.tokenizer, progress=bar):
+            for item in job.prompt.tag:
+                item.extra.job = job
+
+    def prompt(
+        self,
+        items: list[Item],
+        config: GenerationConfig,
+        seed: int | None = None,
+        *,
+        logits_processor: Any = None,
+        prefix_allowed_tokens_fn: Any = None,
+        stopping_criteria: Any = None,
+        on_tokens: Any = None,
+        **_: Any,
+    ) -> Prompt:
+        """The prompt of items that are alike, with these items as its tag."""
+        return Prompt(
+            items[0].token_ids,
+            config,
+            seed=seed,
+            processors=_functions(logits_processor),
+            criteria=_functions(stopping_criteria),
+            allowed=None if prefix_allowed_tokens_fn is None else lambda ids: prefix_allowed_tokens_fn(0, ids),
+            on_tokens=on_tokens,
+            tag=items,
+        )
+
+    def _stream(self, source: Iterable[Any], parameters: Parameters, in_memory: bool) -> Iterator[Any]:
+        return super()._stream(source, _with_own_bar(parameters) if in_memory else parameters, in_memory)
+
+    def _answer_window(self, window: list[Any], parameters: Parameters, at_once: bool = True) -> Iterator[Any]:
+        return super()._answer_window(window, _with_own_bar(parameters) if at_once else parameters, at_once)
+
+
+def _with_own_bar(parameters: Parameters) -> Parameters:
+    """With the bar of what is generated instead of that of the inputs, which are all read at once."""
+    if not parameters.options.progress:
+        return parameters
+    return replace(
+        parameters,
+        options=replace(parameters.options, progress=False),
+        forward={**parameters.forward, "progress": True},
+    )
+
+
+def _strings(stops: str | Sequence[str] | None) -> list[str]:
+    return [stops] if isinstance(stops, str) else list(stops or ())
+
+
+def _functions(functions: Any) -> list[Any]:
+    """One function, a list of them, or none."""
+    return [functions] if callable(functions) and not isinstance(functions, list) else list(functions or ())
+
+
+def as_tensor(ids: Sequence[int], kind: str) -> Any:
+    """Token ids as an int64 array; of PyTorch for "pt".   Raises MissingDependency."""
+    array = np.array(ids, np.int64)
+    return as_torch(array) if kind == "pt" else array
+
+
+def checked_tensors(return_tensors: Any) -> str | None:
+    """What kind of tensor: "np" or "pt", or None for texts.   Raises InvalidArgument."""
+    if return_tensors not in (None, True, False, "np", "pt"):
+        raise InvalidArgument(f'return_tensors={return_tensors!r}: give True or "np", or "pt" for PyTorch.')
+    return "np" if return_tensors is True else (return_tensors or None)
+
+
+def most_new(config: GenerationConfig) -> int:
+    """The tokens that a text may have, its start counted where max_length counts it."""
+    limits = (config.max_new_tokens, config.max_length)
+    return next((limit for limit in limits if limit is not None), 10**9)
