@@ -23,6 +23,7 @@ clauses keep working.
     │   ├── WeightsMismatch                tensors missing, left over or of another shape
     │   │   └── MissingHead                … namely those of the head that the task needs
     │   └── TokenizerError                 tokenizer files that are missing, broken or do not fit the model
+    │       └── TemplateError              a chat template that is missing, broken, stopped, or refuses the chat
     ├── HubUnavailable (ConnectionError)   the Hub could not be reached, or must not be (offline)
     ├── EngineError (RuntimeError)         an engine or instruction set this machine does not have
     └── MissingDependency (ImportError)    an optional package; the message gives the install command
@@ -49,6 +50,7 @@ __all__ = [
     "PanpipeError",
     "PipelineException",
     "ShapeError",
+    "TemplateError",
     "TokenizerError",
     "TooLong",
     "UnknownArgument",
@@ -149,6 +151,10 @@ class MissingHead(WeightsMismatch):
 
 class TokenizerError(CheckpointError):
     """Tokenizer files that are missing, broken or do not fit the model."""
+
+
+class TemplateError(TokenizerError):
+    """A chat template that is missing, broken, stopped, or refuses the chat in its own words."""
 
 
 class HubUnavailable(PanpipeError, ConnectionError):

@@ -10,9 +10,9 @@ from ..errors import InputError
 from .batch_encoding import to_python
 from .guard import is_panic, reason
 
-__all__ = ["check", "clean_up", "decode", "id_list"]
+__all__ = ["CLEANED_UP", "check", "clean_up", "decode", "id_list"]
 
-_SPACED = (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're")
+CLEANED_UP = (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're")
 
 
 def decode(rust: RustTokenizer, ids: list[int], skip_special_tokens: bool) -> str:
@@ -47,6 +47,6 @@ def id_list(values: Any) -> list[int]:
 
 def clean_up(text: str) -> str:
     """Without the spaces that word-by-word decoding leaves before English punctuation and contractions."""
-    for spaced in _SPACED:
+    for spaced in CLEANED_UP:
         text = text.replace(spaced, spaced.strip())
     return text

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer as RustTokenizer
 from ..errors import TokenizerError, UnknownArgument, did_you_mean
 from ..weights.source import Source, read_json
 from .assembly import MAX_ID, SPECIAL_TOKENS, Parts, added_token, assemble, flat
+from .chat import read_templates
 from .families import CLASS_OF_MODEL_TYPE, FAMILIES, GENERIC, Family, class_name
 from .tokenizer_json import read_rust
 
@@ -48,7 +49,7 @@ def load_parts(source: Source, overrides: Mapping[str, Any], wanted_class: str |
     config.pop("tokenizer_class", None)
     for key in ("tokenizer_file", "vocab_file", "merges_file", "auto_map", "name_or_path", "init_inputs"):
         config.pop(key, None)
-    config.update(_chat_template(source))
+    config.update(read_templates(source))
     config.update(overrides)
     tokenizer_json = source.file("tokenizer.json")
     if not isinstance(named, str) or named == "TokenizersBackend":  # transformers 5 writes it for any class
@@ -90,11 +91,6 @@ def _read(path: Path) -> bytes:
     if size > _MAX_FILE_BYTES:
         raise TokenizerError(f"{path} has {size} bytes; at most {_MAX_FILE_BYTES} are read.")
     return path.read_bytes()
-
-
-def _chat_template(source: Source) -> dict[str, Any]:
-    path = source.file("chat_template.jinja")
-    return {} if path is None else {"chat_template": _read(path).decode("utf-8", "replace")}
 
 
 def _class_of_model(source: Source, has_tokenizer_json: bool) -> str:

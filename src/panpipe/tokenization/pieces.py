@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -73,24 +73,17 @@ class Pieces:
     text: Callable[[Sequence[str]], str]
     space: str
 
-    def tokens(self, ids: Iterable[int]) -> list[str]:
-        """The tokens of ids, <unk> for one that is none."""
-        added, unknown = self.rust.get_added_tokens_decoder(), self.source.unknown
-        return [
-            str(added[index])
-            if index in added
-            else self.names.id_to_token(index) or str(self.names.id_to_token(unknown))
-            for index in ids
-        ]
+    def tokens(self, ids: Iterable[int], added: Mapping[int, str]) -> list[str]:
+        """The tokens of ids, <unk> for one that is none.   added: those of the added tokens."""
+        unknown = str(self.rust.id_to_token(self.source.unknown))
+        return [added.get(index) or self.names.id_to_token(index) or unknown for index in ids]
 
-    def decode(self, ids: Iterable[int], special: Mapping[str, int | None], apart: frozenset[str], skip: bool) -> str:
-        """The text of ids.   special: the special tokens; skip: leave them out.   apart: tokens set off by spaces."""
-        skipped = set(special.values()) if skip else set()
-        tokens = self.tokens(index for index in ids if index not in skipped)
+    def decode(self, tokens: Iterable[str], special: Container[str], apart: Container[str], skips_special: bool) -> str:
+        """The text of tokens.   special: of these is text what they are.   apart: tokens set off by spaces."""
         texts: list[str] = []
         run: list[str] = []
         for token in tokens:
-            if skip and token in special:
+            if skips_special and token in special:
                 continue
             if token not in apart:
                 run.append(token)
@@ -102,7 +95,7 @@ class Pieces:
             texts.append(self.string(run, special))
         return " ".join(texts)
 
-    def string(self, tokens: Sequence[str], special: Iterable[str]) -> str:
+    def string(self, tokens: Sequence[str], special: Container[str]) -> str:
         """The text of tokens, special ones as they are written."""
         text, run = "", list[str]()
         for token in tokens:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from tokenizers import AddedToken
 
 from ..errors import InvalidArgument
+from ..weights.source import check_file_name
 from ..weights.whole_file import whole_file
 from .assembly import SPECIAL_TOKENS, Parts
+from .chat import TEMPLATE_FILE, TEMPLATE_FOLDER
 from .families import FAMILIES
 from .views import shell
 
@@ -30,15 +32,27 @@ def save(tokenizer: Tokenizer, parts: Parts, folder: Path) -> tuple[str, ...]:
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = _vocabulary(parts, folder)
     files = [*vocabulary, folder / "special_tokens_map.json", folder / "tokenizer_config.json"]
-    if isinstance(tokenizer.chat_template, str):
-        files.append(folder / "chat_template.jinja")
-        _write(files[-1], tokenizer.chat_template)
+    files += _templates(tokenizer.chat_template, folder)
     if parts.pieces is None:
         files.append(folder / "tokenizer.json")
         _write(files[-1], _rust_json(parts))
     _write_json(folder / "special_tokens_map.json", _token_map(tokenizer))
     _write_json(folder / "tokenizer_config.json", _config(tokenizer, parts, bool(vocabulary)))
     return tuple(map(str, files))
+
+
+def _templates(templates: str | dict[str, str] | None, folder: Path) -> list[Path]:
+    """chat_template.jinja, and those with another name than 'default' in a folder of theirs."""
+    named = {"default": templates} if isinstance(templates, str) else templates or {}
+    paths = []
+    for name, template in named.items():
+        path = folder / TEMPLATE_FILE
+        if name != "default":
+            path = folder / TEMPLATE_FOLDER / (check_file_name(name) + ".jinja")
+            path.parent.mkdir(exist_ok=True)
+        _write(path, template)
+        paths.append(path)
+    return paths
 
 
 def _vocabulary(parts: Parts, folder: Path) -> list[Path]:
@@ -71,8 +85,6 @@ def _config(tokenizer: Tokenizer, parts: Parts, has_vocabulary: bool) -> dict[st
     config["extra_special_tokens"] = {
         name: str(token) for name, token in tokenizer._special_tokens.items() if name not in SPECIAL_TOKENS and token
     }
-    if isinstance(tokenizer.chat_template, (dict, list)):
-        config["chat_template"] = tokenizer.chat_template
     added = tokenizer.added_tokens_decoder
     config["added_tokens_decoder"] = {str(index): added[index].__getstate__() for index in sorted(added)}
     known = parts.class_name in FAMILIES and parts.class_name != "PreTrainedTokenizer"

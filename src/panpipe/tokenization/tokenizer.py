@@ -15,7 +15,7 @@ from tokenizers import Tokenizer as RustTokenizer
 from ..errors import InputError, InvalidArgument
 from ..weights.hub import resolve
 from ..weights.source import Source
-from . import saving
+from . import chat, saving
 from .assembly import NO_LIMIT, Parts, assemble
 from .batch_encoding import BatchEncoding
 from .languages import Around, Languages
@@ -123,7 +123,7 @@ class Tokenizer(Vocabulary):
         self.clean_up_tokenization_spaces: bool = bool(settings.get("clean_up_tokenization_spaces", False))
         self.split_special_tokens: bool = bool(settings.get("split_special_tokens", False))
         self.add_prefix_space: bool = bool(settings.get("add_prefix_space", False))
-        self.chat_template: Any = settings.get("chat_template")
+        self.chat_template = chat.named_templates(parts.name, settings.get("chat_template"))
         self.src_lang: str | None = settings.get("src_lang") or self._first_language()
         self.tgt_lang: str | None = settings.get("tgt_lang")
         self.verbose: bool = False
@@ -428,6 +428,61 @@ class Tokenizer(Vocabulary):
             with_mask=with_mask,
             return_tensors=return_tensors,
         )
+
+    # -- chats -------------------------------------------------------------------------------------------------------
+
+    def apply_chat_template(
+        self,
+        conversation: Any,
+        tools: Sequence[Any] | None = None,
+        documents: Sequence[Any] | None = None,
+        chat_template: str | None = None,
+        add_generation_prompt: bool = False,
+        continue_final_message: bool = False,
+        tokenize: bool = True,
+        padding: bool | str = False,
+        truncation: bool | str | None = False,
+        max_length: int | None = None,
+        return_tensors: str | None = None,
+        return_dict: bool = False,
+        tokenizer_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The ids (or, with tokenize=False, the text) of a chat as the model was trained on chats.
+
+        conversation: messages, dicts of 'role' and 'content'; or a list of several such chats, for a list of each.
+        tools, documents: dicts that the template is given.   chat_template: instead of the tokenizer's, or its name.
+        add_generation_prompt: end where the model's answer begins.   continue_final_message: end inside the last
+        message, so that the model goes on with it.   return_dict: the whole of a call's output.
+        kwargs: more names for the template.   The template runs in a sandbox, see sandbox.py for its limits.
+        Raises InputError, InvalidArgument, TemplateError (also with what the template itself refuses).
+        """
+        if return_dict and not tokenize:
+            raise InvalidArgument("return_dict=True is about ids, and tokenize=False asks for the text: give one.")
+        if kwargs.pop("return_assistant_tokens_mask", False):
+            raise InvalidArgument("return_assistant_tokens_mask=True is not done here.")
+        text = chat.as_text(
+            conversation,
+            self.get_chat_template(chat_template, tools),
+            tools=tools,
+            documents=documents,
+            add_generation_prompt=add_generation_prompt,
+            continue_final_message=continue_final_message,
+            values={**self.special_tokens_map, **kwargs},
+        )
+        if not tokenize:
+            return text
+        options: dict[str, Any] = {"padding": padding, "truncation": truncation, "max_length": max_length}
+        options |= {"return_tensors": return_tensors, "add_special_tokens": False, **(tokenizer_kwargs or {})}
+        encoded = self(text, **options)
+        return encoded if return_dict else encoded["input_ids"]
+
+    def get_chat_template(self, chat_template: str | None = None, tools: Sequence[Any] | None = None) -> str:
+        """The template that a chat is written by: the given one or the one of that name, else the tokenizer's own.
+
+        Raises TemplateError where there is none.
+        """
+        return chat.choose(self.chat_template, chat_template, tools is not None)
 
     # -- languages ---------------------------------------------------------------------------------------------------
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tokenizers import AddedToken
+from tokenizers import Tokenizer as RustTokenizer
 
 from ..errors import InvalidArgument, TokenizerError
 from . import decoding
@@ -33,7 +34,7 @@ class Vocabulary(SpecialTokens):
     ) -> str:
         """The text of one sequence of ids (an int, list, array or tensor)."""
         text = self._decode(decoding.id_list(token_ids), skip_special_tokens)
-        return decoding.clean_up(text) if self._cleans(clean_up_tokenization_spaces) else text
+        return decoding.clean_up(text) if self.cleans_up(clean_up_tokenization_spaces) else text
 
     def batch_decode(
         self, sequences: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
@@ -43,19 +44,46 @@ class Vocabulary(SpecialTokens):
 
     def _decode(self, ids: list[int], skip_special_tokens: bool) -> str:
         """The text of ids, not cleaned up."""
+        return self.decoder_of(skip_special_tokens)[0](ids)
+
+    def decoder_of(self, skip_special_tokens: bool) -> tuple[Callable[[list[int]], str], Callable[[int], bool]]:
+        """For a stream: the text of ids, not cleaned up; and whether an id is passed over in it."""
         pieces = self._parts.pieces
         if pieces is None:
-            return decoding.decode(self._rust, ids, skip_special_tokens)
-        decoding.check(ids)
-        special = {token: self._id_or_unknown(token) for token in self.all_special_tokens}
-        return pieces.decode(ids, special, self._apart(special), skip_special_tokens)
+            special = {index for index, token in self._rust.get_added_tokens_decoder().items() if token.special}
+            skipped = special if skip_special_tokens else set()
+            return (
+                lambda ids: decoding.decode(self._rust, ids, skip_special_tokens),
+                lambda index: index in skipped or self._rust.id_to_token(index) is None,
+            )
+        roles = {token: self._id_or_unknown(token) for token in self.all_special_tokens}
+        apart = self._apart(roles)
+        silent = set(roles.values()) if skip_special_tokens else set()
+        added = self._added_contents()
+
+        def decode(ids: list[int]) -> str:
+            decoding.check(ids)
+            return pieces.decode(pieces.tokens(ids, added), roles, apart, skip_special_tokens)
+
+        return decode, silent.__contains__
+
+    @property
+    def has_pieces(self) -> bool:
+        """Whether pieces and ids come from different files, as Marian's do."""
+        return self._parts.pieces is not None
+
+    @property
+    def backend_tokenizer_of_ids(self) -> RustTokenizer:
+        """The Rust tokenizer that knows ids and tokens; not to be changed."""
+        return self._rust if self._parts.pieces is None else self._parts.pieces.names
 
     def _apart(self, special: Mapping[str, int | None]) -> frozenset[str]:
         """The tokens that stand by themselves in a decoded text, where pieces and ids come from different files."""
         later = {token for token in self.additional_special_tokens if (special[token] or 0) >= self.vocab_size}
         return frozenset(self.added_tokens_encoder.keys() - special.keys() | later)
 
-    def _cleans(self, asked: bool | None) -> bool:
+    def cleans_up(self, asked: bool | None) -> bool:
+        """Whether decoding takes out spaces, if `asked` does not say."""
         return self.clean_up_tokenization_spaces if asked is None else asked
 
     def convert_tokens_to_string(self, tokens: list[str]) -> str:
@@ -80,7 +108,12 @@ class Vocabulary(SpecialTokens):
 
     def _tokens_of(self, ids: list[int]) -> list[Any]:
         pieces = self._parts.pieces
-        return list(map(self._rust.id_to_token, ids)) if pieces is None else pieces.tokens(ids)
+        if pieces is None:
+            return list(map(self._rust.id_to_token, ids))
+        return list(pieces.tokens(ids, self._added_contents()))
+
+    def _added_contents(self) -> dict[int, str]:
+        return {index: str(token) for index, token in self.added_tokens_decoder.items()}
 
     @staticmethod
     def clean_up_tokenization(out_string: str) -> str:
