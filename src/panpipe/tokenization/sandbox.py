@@ -9,7 +9,7 @@ a budget it ends with TemplateError. What is limited:
 - what is made, in characters or items: MADE and MADE_PER_INPUT for each character of the conversation;
 - the processor's time (MAX_SECONDS), looked at in every turn;
 - ranges (100,000 numbers, Jinja's own limit), widths (a number given to a filter or method times the text's length),
-  powers, replacements, and repeated texts and lists, before they are made;
+  large numbers, replacements, and repeated texts and lists, before they are made;
 - methods of numbers, `str.format`, `translate`, `encode` and `expandtabs`, `lipsum` and the filters urlize, xmlattr,
   pprint, format, wordwrap and random do not exist.
 """
@@ -38,12 +38,12 @@ from ..errors import TemplateError
 __all__ = ["render"]
 
 MAX_SOURCE = 300_000
-MAX_TURNS = 500_000
+MAX_TURNS = 200_000
 MADE = 10_000_000
 MADE_PER_INPUT = 20
 MAX_SECONDS = 5.0
+MAX_BITS = 10_000
 _BUDGET = "\0budget"  # no template can write this name
-_MAX_POWER_BITS = 10_000
 
 _REFUSED_METHODS = {"format", "format_map", "translate", "encode", "expandtabs"}
 _REFUSED_FILTERS = ("urlize", "xmlattr", "pprint", "format", "wordwrap", "random")
@@ -147,6 +147,9 @@ class _Environment(ImmutableSandboxedEnvironment):
             return False
         return super().is_safe_attribute(obj, attr, value)
 
+    def wrap_str_format(self, value: Any) -> None:
+        """No texts are formatted: see is_safe_attribute."""
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """+, *, ** and %, looked at first."""
         budget = _budget(context)
@@ -172,17 +175,23 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 def _check_operation(budget: _Budget, operator: str, left: Any, right: Any) -> None:
     """Refuse, or charge for, what an operation would make."""
+    if operator in ("*", "**") and _is_large(left, right, operator == "**"):
+        raise _Over("a number in it is too large")
     if operator == "*":
         for some, times in ((left, right), (right, left)):
             if hasattr(some, "__len__") and isinstance(times, int):
                 budget.charge(len(some) * max(times, 0))
-    elif operator == "**":
-        if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > _MAX_POWER_BITS:
-            raise _Over("a power in it is too large")
     elif operator == "%" and isinstance(left, str):
         if _WIDE.search(left):
             raise _Over("it asks for a text that is too wide")
         budget.charge(left.count("%") * _weight(right, budget.left))
+
+
+def _is_large(left: Any, right: Any, is_power: bool) -> bool:
+    """Whether a product or power of whole numbers has more than MAX_BITS."""
+    if not (isinstance(left, int) and isinstance(right, int)):
+        return False
+    return left.bit_length() * (abs(right) if is_power else 1) + (0 if is_power else right.bit_length()) > MAX_BITS
 
 
 def _check_call(budget: _Budget, name: str, args: list[Any], kwargs: Mapping[str, Any]) -> None:
