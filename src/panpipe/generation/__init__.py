@@ -5,13 +5,17 @@ from .jobs import Generated, Job, Prompt
 from .priority import prepared
 from .runner import Runner, generate_many
 from .sampling import set_seed
+from .streamers import BaseStreamer, TextIteratorStreamer, TextStreamer
 
 __all__ = [
+    "BaseStreamer",
     "Generated",
     "GenerationConfig",
     "Job",
     "Prompt",
     "Runner",
+    "TextIteratorStreamer",
+    "TextStreamer",
     "generate_many",
     "load_generation_config",
     "prepared",
