@@ -23,6 +23,12 @@ MODELS = {
     "question-answering": GOLDEN / "pipelines_b" / "bert" / "question-answering",
     "token-classification": GOLDEN / "pipelines_b" / "bert" / "token-classification",
 }
+WRITERS = {  # (the model's folder, the tokenizer's)
+    "summarization": ("bart", "bart"),
+    "text-generation": ("llama", "smollm"),
+    "text2text-generation": ("t5", "t5"),
+    "translation": ("m2m_100", "m2m100"),
+}
 SAME = {
     "ner": "token-classification",
     "sentiment-analysis": "text-classification",
@@ -71,7 +77,17 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             if file.is_file():
                 shutil.copy(file, folder)
         folders[task] = str(folder)
+    for task, (model, tokenizer) in WRITERS.items():
+        folder = root / task
+        shutil.copytree(GOLDEN / "pipelines_c" / model, folder)
+        shutil.copytree(GOLDEN / "tokenizers" / tokenizer, folder, dirs_exist_ok=True, ignore=_config_of(folder))
+        folders[task] = str(folder)
     return folders | {task: folders[other] for task, other in SAME.items()}
+
+
+def _config_of(folder: Path) -> Callable[[str, list[str]], list[str]]:
+    """What is not to be copied over the model's own files."""
+    return lambda _, names: [name for name in names if (folder / name).exists() or name == "golden.json"]
 
 
 @pytest.fixture(autouse=True)

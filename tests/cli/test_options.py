@@ -38,7 +38,9 @@ def test_every_parameter_of_a_pipeline_is_an_option(task: str) -> None:
     signature = inspect.signature(TASKS[task].pipeline_class._sanitize_parameters).parameters
     names = {name for name, p in signature.items() if p.kind is not p.VAR_KEYWORD and name != "self"}
     options = task_options(TASKS[task].pipeline_class)
-    assert names - {"return_tensors", "offset_mapping"} <= {option.name for option in options}
+    assert names - {"return_tensors", "return_text", "return_type", "offset_mapping"} <= {
+        option.name for option in options
+    }
     for option in options:
         values, expected = VALUES[option.kind]
         given = parsed(task, "before", option.flags[-1], *values, "--", "after")
@@ -52,6 +54,26 @@ def test_help_explains_the_options(task: str, run: Run) -> None:
     options = task_options(TASKS.get(task, TASKS["token-classification"]).pipeline_class) if task in TASKS else []
     for option in options:
         assert (option.flags[0] in ran.out) == (option.help is not None)
+
+
+@pytest.mark.parametrize("task", ["summarization", "text-generation", "text2text-generation", "translation"])
+def test_the_parameters_of_generation_are_options(task: str) -> None:
+    options = {option.name: option for option in task_options(TASKS[task].pipeline_class)}
+    kinds = {name: options[name].kind for name in ("max_new_tokens", "temperature", "do_sample", "early_stopping")}
+    assert kinds == {
+        "max_new_tokens": "whole number",
+        "temperature": "number",
+        "do_sample": "flag",
+        "early_stopping": "flag or word",
+    }
+    assert options["max_length"].help == "the same, with those of the prompt counted"
+    assert "output_scores" not in options
+    assert parsed(task, "--stop-strings", '[", ", "끝"]', "--eos-token-id", "[1, 2]", "--early-stopping=never") == {
+        "stop_strings": [", ", "끝"],
+        "eos_token_id": [1, 2],
+        "early_stopping": "never",
+        "text": [],
+    }
 
 
 def test_what_the_docstring_says_is_the_help() -> None:

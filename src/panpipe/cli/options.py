@@ -10,14 +10,35 @@ import argparse
 import inspect
 import json
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 __all__ = ["TaskOption", "add_options", "as_typed", "given_options", "spell_out", "task_options"]
 
-_PYTHON_ONLY = {"return_tensors", "offset_mapping"}  # they choose between Python objects
+_PYTHON_ONLY = {"return_tensors", "return_text", "return_type", "offset_mapping"}  # they choose between Python objects
 _SHORT = {"candidate_labels": "labels"}
+_GENERATION = {  # what its parameters mean, in a line; the others work too
+    "max_new_tokens": "the most tokens to write",
+    "max_length": "the same, with those of the prompt counted",
+    "min_new_tokens": "the fewest tokens to write",
+    "max_time": "seconds after which a text ends",
+    "stop_strings": "strings that end a text, and stay in it",
+    "do_sample": "draw the tokens; without, take the likeliest",
+    "temperature": "below 1 for likelier tokens, above 1 for others",
+    "top_k": "draw among so many tokens; 0 for all",
+    "top_p": "draw among the likeliest tokens that have this much probability together",
+    "min_p": "draw among tokens at least this likely, as a part of the likeliest one's probability",
+    "num_beams": "texts that are followed at once, to find the likeliest",
+    "num_return_sequences": "texts to write for each input",
+    "length_penalty": "of beams: above 0 for longer texts",
+    "early_stopping": "of beams: when to stop; never for not before it is impossible to do better",
+    "repetition_penalty": "above 1 for fewer words that were there before",
+    "no_repeat_ngram_size": "no so many tokens in a row twice",
+    "bad_words_ids": "tokens never to write",
+}
+_OF_NO_STRINGS = re.compile(r"Sequence\[(?!str)")
+_NO_OPTION = re.compile("output_|return_|transformers_")
 _WORD = re.compile(r"[a-z][a-z_]{1,19}")  # what a choice looks like: longest_first, auto
 
 
@@ -52,10 +73,25 @@ def task_options(pipeline_class: Any) -> list[TaskOption]:
     takes = {p.name for p in _parameters(pipeline_class.encode)}
     is_open = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(pipeline_class.encode).parameters.values())
     for name in LENGTH_ARGUMENTS:
-        if is_open or name in takes:
+        if (is_open or name in takes) and not (name == "max_length" and name in options):
             kind, about = lengths[name]
             options[name] = TaskOption(name, kind, about)
+    if hasattr(pipeline_class, "class_defaults"):
+        options = {**options, **_generation_options(options)}
     return list(options.values())
+
+
+def _generation_options(own: Mapping[str, TaskOption]) -> dict[str, TaskOption]:
+    """The parameters of generation, those among them that a task has by name too."""
+    from ..generation import GenerationConfig
+
+    found = {}
+    for parameter in fields(GenerationConfig):
+        name = parameter.name
+        if not _NO_OPTION.match(name):
+            kind = own[name].kind if name in own else _kind(str(parameter.type))
+            found[name] = TaskOption(name, kind, _GENERATION.get(name))
+    return found
 
 
 def add_options(parser: argparse.ArgumentParser, options: Sequence[TaskOption]) -> None:
@@ -114,7 +150,7 @@ def _parameters(function: Any) -> list[inspect.Parameter]:
 def _kind(annotation: str) -> str:
     """The kind of option for a type as it is written: "bool | None", "str | Sequence[str] | None"."""
     types = {part.strip().split("[")[0] for part in annotation.split("|")} - {"None"}
-    if "Mapping" in types or "dict" in types:
+    if "Mapping" in types or "dict" in types or _OF_NO_STRINGS.search(annotation):
         return "JSON"
     if types & {"Sequence", "Iterable", "list", "Any"}:
         return "list"

@@ -17,7 +17,7 @@ from .options import TaskOption, add_options, as_typed, given_options, spell_out
 from .parser import Parser, parse
 from .records import Parts, Record
 from .terminal import is_terminal
-from .writers import JsonLines, Table, Writer
+from .writers import JsonLines, Table, Texts, Writer
 
 __all__ = ["run_task"]
 
@@ -45,10 +45,12 @@ def run_task(task: str, arguments: Sequence[str]) -> int:
     try:
         with ExitStack() as open_files:
             inputs = _inputs(given, wanted, open_files)
-            pipe = _pipeline(task, given, parameters)
+            pipe = _pipeline(task, given, {name: value for name, value in parameters.items() if name != "stream"})
             stream, is_file = _output(given, open_files)
             is_typed = given.input == "-" and is_terminal(sys.stdin)
-            writer = _writer(given, wanted, stream, is_file, is_typed)
+            if _is_streamed(given, parameters, pipe, stream, is_file):
+                return _stream(pipe, inputs, stream)
+            writer = _writer(given, wanted, stream, is_file, is_typed, hasattr(pipe, "class_defaults"))
             bar = _progress(given, stream) if given.input else _NoProgress()
             open_files.callback(bar.close)
             return _answer(pipe, inputs, writer, given.on_error, 1 if is_typed else given.batch_size, bar)
@@ -140,6 +142,9 @@ def _parser(task: str, parts: Sequence[str], options: Sequence[TaskOption]) -> P
     )
     how = parser.add_argument_group("model and output")
     how.add_argument("--model", metavar="MODEL", help="a folder, or a model id of the Hub; default: the task's")
+    if task.startswith("translation"):
+        about = "a second model, which goes on from the language that the first one translates to"
+        how.add_argument("--then-model", metavar="MODEL", help=about)
     how.add_argument("--revision", metavar="REV", help="a branch, tag or commit of the Hub")
     how.add_argument("--offline", action="store_true", help="never ask the network")
     how.add_argument("--engine", metavar="NAME", help="native, reference or torch")
@@ -209,7 +214,12 @@ def _pipeline(task: str, given: argparse.Namespace, parameters: dict[str, Any]) 
     model_kwargs: dict[str, Any] = {"local_files_only": True} if given.offline else {}
     if given.engine is not None:
         model_kwargs["engine"] = given.engine
-    return pipeline(task, given.model, revision=given.revision, model_kwargs=model_kwargs, **parameters)
+    model: Any = given.model
+    if getattr(given, "then_model", None) is not None:
+        if model is None:
+            raise InvalidArgument(f"--then-model {given.then_model} comes after a first one: give --model too.")
+        model = (model, given.then_model)
+    return pipeline(task, model, revision=given.revision, model_kwargs=model_kwargs, **parameters)
 
 
 def _output(given: argparse.Namespace, open_files: ExitStack) -> tuple[TextIO, bool]:
@@ -220,10 +230,37 @@ def _output(given: argparse.Namespace, open_files: ExitStack) -> tuple[TextIO, b
     return open_files.enter_context(path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")), True
 
 
-def _writer(given: argparse.Namespace, parts: Parts, stream: TextIO, is_file: bool, is_typed: bool) -> Writer:
-    """JSON lines, or on a terminal a table: there one text needs no repeating, and a text that is typed no waiting."""
+def _is_streamed(
+    given: argparse.Namespace, parameters: dict[str, Any], pipe: Any, stream: TextIO, is_file: bool
+) -> bool:
+    """Whether the text is to be seen while it is made: as was asked, else where a person waits for a single one."""
+    if not hasattr(pipe, "pieces"):
+        return False
+    config = pipe.generation_config
+    is_one = config.num_return_sequences == config.num_beams == 1 and not given.input
+    is_seen = is_terminal(stream) and not (given.json or is_file)
+    return bool(parameters.get("stream", is_one and is_seen and len(given.text) == 1))
+
+
+def _stream(pipe: Any, inputs: Iterable[Record], stream: TextIO) -> int:
+    """Print each text while it is made."""
+    writer = Texts(stream)
+    for record in inputs:
+        if record.error is not None:
+            raise record.error
+        with pipe(record.value, stream=True) as pieces:
+            writer.write_pieces(record.value if pipe.shows_prompts else "", pieces)
+    return 0
+
+
+def _writer(
+    given: argparse.Namespace, parts: Parts, stream: TextIO, is_file: bool, is_typed: bool, writes: bool
+) -> Writer:
+    """JSON lines, or for a person texts, or a table: there one text needs no repeating, and a typed one no waiting."""
     if given.json or is_file or not is_terminal(stream):
         return JsonLines(stream)
+    if writes:
+        return Texts(stream)
     with_input = bool(parts.wanted) and (given.input is not None or len(given.text) > 1)
     return Table(stream, with_input, **({"held": 1} if is_typed else {}))
 

@@ -35,8 +35,21 @@ def list_tasks() -> list[dict[str, Any]]:
     rows = []
     for task in TASKS.values():
         folder = embedded_model(task.name)
-        model = f"{task.model} at {task.revision}" if folder is None else folder.name
+        model = _default(task) if folder is None else folder.name
         rows.append(
             {"task": task.name, "alias": alias.get(task.name, ""), "embedded": folder is not None, "model": model}
         )
     return rows
+
+
+def _default(task: Any) -> str:
+    """A task's model; of translation, those of its pairs of languages."""
+    from ..pipelines.tasks import TRANSLATIONS
+
+    if task.model is not None:
+        return f"{task.model} at {task.revision}"
+    if task.name != "translation":
+        return ""
+    models = {f"{model} at {revision}" for model, revision in TRANSLATIONS.values()}
+    pairs = ", ".join(f"{source} to {target}" for source, target in TRANSLATIONS)
+    return f"{', '.join(sorted(models))} ({pairs})"

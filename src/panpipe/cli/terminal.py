@@ -18,6 +18,7 @@ __all__ = [
     "bold",
     "elided",
     "is_terminal",
+    "lines",
     "one_line",
     "padded",
     "prepare",
@@ -25,9 +26,13 @@ __all__ = [
     "undisturbed",
     "width",
     "write_line",
+    "write_piece",
 ]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def prepare(stream: TextIO | None) -> None:
@@ -53,6 +58,13 @@ def write_line(stream: TextIO, line: str) -> None:
     """The line, whole: Ctrl-C waits for it."""
     with undisturbed():
         stream.write(line + "\n")
+        stream.flush()
+
+
+def write_piece(stream: TextIO, text: str) -> None:
+    """A part of a line, whole."""
+    with undisturbed():
+        stream.write(text)
         stream.flush()
 
 
@@ -120,6 +132,11 @@ def elided(text: str, columns: int) -> str:
 def one_line(text: str) -> str:
     """The text without line breaks and what else could steer a terminal."""
     return _CONTROL.sub(" ", text)
+
+
+def lines(text: str) -> str:
+    """The text with its line breaks and tabs, without what else could steer a terminal."""
+    return _STEERING.sub("", text)
 
 
 def _columns(character: str) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TextIO
 
 from .records import Record
-from .terminal import bold, elided, padded, terminal_width, width, write_line
+from .terminal import bold, elided, lines, padded, terminal_width, width, write_line, write_piece
 
-__all__ = ["JsonLines", "Table", "Writer", "columns_of", "to_json"]
+__all__ = ["JsonLines", "Table", "Texts", "Writer", "columns_of", "to_json"]
 
 _FIRST = 24  # inputs whose rows decide how wide the columns are
 _UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029]")
@@ -101,6 +101,45 @@ class Table:
             cell = elided(cell, columns if name in _LONG else 10_000)
             cells.append(padded(cell, columns, name in self._numbers))
         return "  ".join([*cells, *(row[name] for name in row if name not in self._columns)]).rstrip()
+
+
+class Texts:
+    """Texts as they are, with an empty line between. Nothing in them can steer the terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._is_first = True
+
+    def write(self, record: Record, answer: Any) -> None:
+        """Each text of an answer, or why there is none."""
+        for row in [{"error": str(answer)}] if isinstance(answer, Exception) else answer:
+            self._separate()
+            write_line(self._stream, lines(_text_of(row)))
+
+    def write_pieces(self, begin: str, pieces: Iterable[str]) -> None:
+        """One text, while it is being made."""
+        self._separate()
+        write_piece(self._stream, bold(lines(begin), self._stream))
+        try:
+            for piece in pieces:
+                write_piece(self._stream, lines(piece))
+        finally:
+            write_line(self._stream, "")
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+    def _separate(self) -> None:
+        if not self._is_first:
+            write_line(self._stream, "")
+        self._is_first = False
+
+
+def _text_of(row: Mapping[str, Any]) -> str:
+    """The text; of a conversation its last message; then what else there is, in brackets."""
+    text, *others = row.items()
+    value = text[1][-1]["content"] if isinstance(text[1], list) else str(text[1])
+    return value + "".join(f"\n({name.removesuffix('_text')}: {other})" for name, other in others)
 
 
 def columns_of(rows: Sequence[Mapping[str, Any]], stream: TextIO) -> None:

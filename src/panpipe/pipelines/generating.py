@@ -6,6 +6,7 @@ model's own config is never changed, and nothing of a call is kept on the pipeli
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
@@ -13,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import InvalidArgument, PanpipeError, UnknownArgument
-from ..generation import GenerationConfig, Prompt, generate_many, prepared
+from ..generation import GenerationConfig, Job, Prompt, generate_many, prepared
 from ..generation.sampling import checked_seed
 from .base import Parameters, Pipeline
 from .inputs import shown
@@ -21,6 +22,8 @@ from .items import Item, Outputs, as_torch
 from .parameters import given
 
 __all__ = ["GENERATION_ARGUMENTS", "GeneratingPipeline", "Writing", "as_tensor", "checked_tensors", "most_new"]
+
+_log = logging.getLogger("panpipe")
 
 _CONFIG = tuple(f.name for f in fields(GenerationConfig))
 _CALLABLES = ("logits_processor", "prefix_allowed_tokens_fn", "stopping_criteria")
@@ -160,11 +163,38 @@ class GeneratingPipeline(Pipeline):
         alike: dict[Any, list[Item]] = {}
         for item in dict.fromkeys(items):  # of equal prompts with equal answers, one is run
             alike.setdefault(tuple(item.token_ids) if is_fixed else item, []).append(item)
+        streamer = parameters.pop("streamer", None)
+        if streamer is not None:
+            self._begin_stream(streamer, [same[0] for same in alike.values()], config)
+            parameters["on_tokens"] = lambda ids: [streamer.put(np.array([token], np.int64)) for token in ids]
         prompts = (self.prompt(same, **parameters) for same in alike.values())
         bar = parameters.get("progress", False)
-        for job in generate_many(self.model, prompts, tokenizer=self.tokenizer, progress=bar):
-            for item in job.prompt.tag:
-                item.extra.job = job
+        try:
+            jobs = []
+            for job in generate_many(self.model, prompts, tokenizer=self.tokenizer, progress=bar):
+                jobs.append(job)
+                for item in job.prompt.tag:
+                    item.extra.job = job
+            self.say_seeds(jobs)
+        finally:
+            if streamer is not None:
+                streamer.end()
+
+    def say_seeds(self, jobs: Sequence[Job]) -> None:
+        """Tell the seeds that were drawn, where somebody listens."""
+        drawn = [job.seed for job in jobs if job.prompt.config.do_sample and job.prompt.seed is None]
+        if drawn:
+            _log.info("%s: sampled with seed=%s", self.task, drawn[0] if len(drawn) == 1 else drawn)
+
+    def first_ids(self, item: Item, config: GenerationConfig) -> list[int]:
+        """What the new tokens come after: the prompt."""
+        return list(item.token_ids)
+
+    def _begin_stream(self, streamer: Any, items: Sequence[Item], config: GenerationConfig) -> None:
+        """Give a streamer what the text begins with.   Raises InvalidArgument where there are several texts."""
+        if len(items) != 1 or config.num_return_sequences != 1:
+            raise InvalidArgument("a streamer is for one text: give one input, and num_return_sequences=1.")
+        streamer.put(np.array([self.first_ids(items[0], config)], np.int64))
 
     def prompt(
         self,
@@ -215,6 +245,17 @@ def _strings(stops: str | Sequence[str] | None) -> list[str]:
 def _functions(functions: Any) -> list[Any]:
     """One function, a list of them, or none."""
     return [functions] if callable(functions) and not isinstance(functions, list) else list(functions or ())
+
+
+def kept_of(job: Job, place: int) -> dict[str, Any]:
+    """What else was asked for of a text (return_dict_in_generate=True, with output_scores …), as lists."""
+    config, kept = job.prompt.config, job.kept
+    if not config.return_dict_in_generate:
+        return {}
+    if config.num_beams > 1:
+        return {"sequences_scores": job.results[place].score}
+    steps = {} if kept is None else {"scores": kept.scores, "logits": kept.logits}
+    return {name: [step[place].tolist() for step in rows] for name, rows in steps.items() if rows}
 
 
 def as_tensor(ids: Sequence[int], kind: str) -> Any:

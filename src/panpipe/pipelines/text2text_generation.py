@@ -11,7 +11,7 @@ from ..errors import PanpipeError, TooLong
 from ..generation import GenerationConfig
 from .base import Encoded, Parameters
 from .documents import packed, parts_within
-from .generating import GENERATION_ARGUMENTS, GeneratingPipeline, Writing, as_tensor, checked_tensors
+from .generating import GENERATION_ARGUMENTS, GeneratingPipeline, Writing, as_tensor, checked_tensors, kept_of
 from .items import Item, Outputs
 from .lengths import encode_within, too_long
 from .parameters import given
@@ -210,12 +210,14 @@ class Text2TextGenerationPipeline(GeneratingPipeline):
         answers: list[dict[str, Any]] = []
         for place in range(min(len(job.results) for job in jobs)):
             if return_tensors:
-                ids = [token for job in jobs for token in self.with_start(job.results[place].tokens, job)]
+                first = self.first_ids(outputs[0], jobs[0].prompt.config)
+                ids = [token for job in jobs for token in (*first, *job.results[place].tokens)]
                 answer: dict[str, Any] = {f"{self.return_name}_token_ids": as_tensor(ids, return_tensors)}
             else:
                 texts = [self.decoded(job.results[place].tokens, clean_up_tokenization_spaces) for job in jobs]
                 answer = {f"{self.return_name}_text": self.put_together(document, texts)}
-            answers.append(answer | ({"seed": jobs[0].seed} if return_seed else {}))
+            more = kept_of(jobs[0], place) if len(jobs) == 1 else {}
+            answers.append(answer | more | ({"seed": jobs[0].seed} if return_seed else {}))
         return answers
 
     def decoded(self, tokens: Sequence[int], clean_up: bool = False) -> str:
@@ -224,11 +226,10 @@ class Text2TextGenerationPipeline(GeneratingPipeline):
             tokens, skip_special_tokens=True, clean_up_tokenization_spaces=clean_up
         )
 
-    def with_start(self, tokens: Sequence[int], job: Any) -> list[int]:
-        """The tokens after the one that the decoder begins with."""
-        config = job.prompt.config
+    def first_ids(self, item: Item, config: GenerationConfig) -> list[int]:
+        """The token that the decoder begins with."""
         start = config.decoder_start_token_id if config.decoder_start_token_id is not None else config.bos_token_id
-        return [start, *tokens]
+        return [] if start is None else [start]
 
     def put_together(self, document: Document, texts: Sequence[str]) -> str:
         """The answer from those of the parts."""

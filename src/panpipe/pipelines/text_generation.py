@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from ..errors import InputError, InvalidArgument, PanpipeError
+from ..errors import InputError, InvalidArgument, PanpipeError, TooLong
 from ..generation import GenerationConfig, Job, Runner
+from ..tokenization.stream import TextStream
 from .arguments import tokenizer_arguments
 from .base import Encoded, Parameters
 from .chats import Chat, answered, checked_chat, is_chat, is_prefilled
-from .generating import GENERATION_ARGUMENTS, GeneratingPipeline, Writing, most_new
+from .generating import GENERATION_ARGUMENTS, GeneratingPipeline, Writing, kept_of, most_new
+from .inputs import shown
 from .items import Item, Outputs
-from .lengths import encode_within, too_long
+from .lengths import encode_within
 from .parameters import given
 from .streams import Pieces
 
@@ -44,7 +46,7 @@ class TextGenerationPipeline(GeneratingPipeline):
     handle_long_generation: "hole" leaves out the beginning of a prompt that has no room for the new tokens.
     stop_sequence: a string that ends the text, and stays in it; or several.
     continue_final_message: go on with the last message of a conversation; as a rule, if it is the assistant's.
-    stream: True for the new text of one prompt piece by piece, as it is decided.
+    stream: True for the new text of one prompt piece by piece, as it is decided.   streamer: its `put` gets the tokens.
     seed: what sampling begins with, for every prompt alike.   return_seed: add the one that was used, as "seed".
     tokenizer_encode_kwargs: parameters of the tokenizer, or of its chat template.
     tools: functions, or their descriptions, for the chat template.   documents: likewise.
@@ -67,7 +69,7 @@ class TextGenerationPipeline(GeneratingPipeline):
         inputs = self.taken(args, kwargs)
         parameters = self._parameters(kwargs) if kwargs else self._defaults
         if parameters.forward.get("stream"):
-            return self._pieces(inputs, parameters)
+            return self.pieces(inputs, parameters)
         return super().__call__(inputs, **kwargs)
 
     # -- parameters --------------------------------------------------------------------------------------------------
@@ -195,7 +197,10 @@ class TextGenerationPipeline(GeneratingPipeline):
             ids = ids[-(self.max_length - most) :]
         limit = self.model.max_length
         if limit is not None and len(ids) > limit:
-            raise too_long(_last_text(prompt), len(ids), limit)
+            raise TooLong(
+                f"{shown(_last_text(prompt))} has {len(ids)} tokens to be read before the first new one, and the model "
+                f'takes at most {limit}. Shorten it, or give long_text="truncate" to leave out its beginning.'
+            )
         if config.max_new_tokens is None and config.max_length is not None and config.max_length <= len(ids):
             raise InvalidArgument(
                 f"max_length={config.max_length} counts the prompt, which has {len(ids)} tokens: nothing could be "
@@ -241,23 +246,29 @@ class TextGenerationPipeline(GeneratingPipeline):
             "skip_special_tokens": skip_special_tokens,
             "clean_up_tokenization_spaces": clean_up_tokenization_spaces,
         }
-        shown = len(self.tokenizer.decode(beginning.ids, **decoding)) if beginning.ids else 0
+        hidden = len(self.tokenizer.decode(beginning.ids, **decoding)) if beginning.ids else 0
         answers = []
-        for result in job.results:
+        for place, result in enumerate(job.results):
             ids = [*item.token_ids, *result.tokens]
             if return_type == "tensors":
                 answer: dict[str, Any] = {"generated_token_ids": ids}
             else:
-                text = self.tokenizer.decode(ids, **decoding)[shown:]
+                text = self.tokenizer.decode(ids, **decoding)[hidden:]
                 if return_type == "full_text":
                     text = _full(beginning.prompt, text, continue_final_message)
                 answer = {"generated_text": text}
-            answers.append(answer | ({"seed": job.seed} if return_seed else {}))
+            answers.append(answer | kept_of(job, place) | ({"seed": job.seed} if return_seed else {}))
         return answers
 
     # -- piece by piece ----------------------------------------------------------------------------------------------
 
-    def _pieces(self, inputs: Any, parameters: Parameters) -> Pieces:
+    @property
+    def shows_prompts(self) -> bool:
+        """Whether answers begin with the prompt, where a call says nothing else."""
+        return bool(self._defaults.postprocess.get("return_type", "full_text") == "full_text")
+
+    def pieces(self, inputs: Any, parameters: Parameters) -> Pieces:
+        """The text of one prompt as it is made."""
         if not self.is_single(inputs):
             raise InvalidArgument("stream=True gives the text of one prompt: give one string, or one conversation.")
         (outputs,) = self._encode_window([inputs], parameters.preprocess)
@@ -267,6 +278,7 @@ class TextGenerationPipeline(GeneratingPipeline):
         made: list[int] = []
         runner = Runner(self.model, tokenizer=self.tokenizer)
         job = runner.add(self.prompt([item], on_tokens=made.extend, **parameters.forward))
+        self.say_seeds([job])
         item.extra.job = job
         pieces = self._written(runner, job, item, made, parameters.postprocess)
         return Pieces(pieces, job, lambda job: self.postprocess(outputs, **parameters.postprocess))
@@ -275,8 +287,6 @@ class TextGenerationPipeline(GeneratingPipeline):
         self, runner: Runner, job: Job, item: Item, made: list[int], parameters: Mapping[str, Any]
     ) -> Iterator[str]:
         """The text after that of the prompt. The prompt is decoded too: spaces depend on what is before."""
-        from ..tokenization.stream import TextStream
-
         skip = parameters.get("skip_special_tokens", True)
         clean_up = parameters.get("clean_up_tokenization_spaces", True)
         text = TextStream(self.tokenizer, skip_special_tokens=skip, clean_up_tokenization_spaces=clean_up)
