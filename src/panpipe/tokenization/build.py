@@ -322,7 +322,11 @@ def pegasus_pieces(model: SentencePieceModel, settings: Settings) -> Pieces:
 
 
 def pegasus_settings(settings: dict[str, Any]) -> None:
-    """The tokens of pretraining are additional special tokens: the mask of sentences, <unk_2> … <unk_102>."""
+    """The tokens of pretraining are additional special tokens: the mask of sentences, <unk_2> … <unk_102>.
+
+    The class has no other added tokens, whatever its files say.
+    """
+    settings["added_tokens_decoder"] = {}
     sentence, offset, given = settings["mask_token_sent"], int(settings["offset"]), settings.get(_ADDITIONAL)
     first = [] if sentence is None else [sentence]
     if given is None:
