@@ -20,6 +20,9 @@
 #endif
 #endif
 
+// Functions that do nothing but prefetch must be PANPIPE_INLINE, and so must their callers of that kind: gcc takes them
+// for functions without an effect, and quietly drops the calls.
+
 namespace panpipe {
 
 using Index = std::ptrdiff_t;

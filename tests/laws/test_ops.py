@@ -460,7 +460,8 @@ def test_paged_attention_reads_tables_that_are_columns_of_wider_ones(ops: Ops, r
     cache, tables, lengths = paged(rng, (40, 20), 8, 16)
     q, ends = normal(rng, 2, 8), offsets_of(1, 1)
     full = np.concatenate([tables, np.full((2, 5), GARBAGE, np.int32)], 1)
-    a, b, options = ops.array(q), ops.array(cache), {"block_size": 16, "num_heads": 1}
+    a, b = ops.array(q), ops.array(cache)
+    options: dict[str, Any] = {"block_size": 16, "num_heads": 1}
     got = ops.paged_attention(a, b, full[:, :3], ends, lengths, **options)
     assert (ops.numpy(got) == ops.numpy(ops.paged_attention(a, b, tables, ends, lengths, **options))).all()
 
@@ -506,7 +507,7 @@ def test_paged_attention_in_a_batch_equals_one_by_one_to_the_last_bit(
     q_lengths, kv_lengths = (1, 3, 16, 0, 40, 1), (600, 3, 20, 8, 41, 1)
     cache, tables, lengths = paged(rng, kv_lengths, 32, 16)
     q, ends = normal(rng, sum(q_lengths), 64), offsets_of(*q_lengths)
-    options = {"block_size": 16, "num_heads": 4, "num_kv_heads": 2, "causal": causal}
+    options: dict[str, Any] = {"block_size": 16, "num_heads": 4, "num_kv_heads": 2, "causal": causal}
     before = threads.get_num_threads()
     try:
         threads.set_num_threads(3)

@@ -40,14 +40,19 @@ class Attention {
   static_assert(few_queries_in_blocks <= FewQueries<S>::most_lines, "few queries fit");
 
  public:
-  // A part is worth a microsecond or two, so that handing it to another thread pays.
+  // A part is worth a microsecond or two, so that handing it to another thread pays; and several heads of the same few
+  // queries, which lie side by side in every row, unless a thread would have nothing to do.
   static void attention(const AttentionArguments& a) {
-    constexpr Index work_per_part = 100000;
+    constexpr Index work_per_part = 100000, heads_together = 4;
     Index work = 0;
+    bool all_few = true;
     for (int i = 0; i < a.num_items; ++i) {
       work += 2 * a.items[i].queries * KeyRows<S>(a, a.items[i].sequence).size() * a.q.columns;
+      all_few = all_few && is_few(a, a.items[i]);
     }
-    const Index heads = a.num_heads, units = a.num_items * heads, parts = smaller(units, larger(1, work / work_per_part));
+    const Index heads = a.num_heads, units = a.num_items * heads;
+    const Index most = all_few ? larger(units / heads_together, smaller(units, num_threads())) : units;
+    const Index parts = smaller(most, larger(1, work / work_per_part));
     if (units == 0) return;
     parallel_for(static_cast<int>(parts), [&](int part) {
       const Index end = part_begin(units, parts, part + 1);
@@ -59,15 +64,20 @@ class Attention {
   }
 
  private:
+  static Index queries_of(const AttentionArguments& a, const AttentionItem& item) {
+    return a.q_offsets[item.sequence + 1] - a.q_offsets[item.sequence];
+  }
+  static bool is_few(const AttentionArguments& a, const AttentionItem& item) {
+    return queries_of(a, item) <= (a.tables ? few_queries_in_blocks : few_queries);
+  }
+
   // As many of the `most` heads from `head` on as can be done at once; how many that were.
   static Index take_heads(const AttentionArguments& a, const AttentionItem& item, Index head, Index most) {
-    const Index queries = a.q_offsets[item.sequence + 1] - a.q_offsets[item.sequence];
-    if (queries > (a.tables ? few_queries_in_blocks : few_queries)) {
+    if (!is_few(a, item)) {
       Attention(a, item, static_cast<int>(head)).run();
       return 1;
     }
-    const Index group = a.num_heads / a.num_kv_heads, sharing = group - head % group;
-    const Index heads = larger(1, smaller(smaller(sharing, most), FewQueries<S>::most_lines / larger(1, queries)));
+    const Index heads = smaller(most, FewQueries<S>::most_lines / queries_of(a, item));
     FewQueries<S>(a, item, head, heads).run();
     return heads;
   }
@@ -123,7 +133,7 @@ class Attention {
 
   // Asks for what the next block or else the next head will read, a share with each tile, and for the tile's place in
   // `out`. A head's columns are a few lines of every row: no processor would guess them by itself.
-  void expect(Index tile, Index tiles, Index i0, Index i1, Index j0, Index j1, Index last) const {
+  PANPIPE_INLINE void expect(Index tile, Index tiles, Index i0, Index i1, Index j0, Index j1, Index last) const {
     if (j1 < last) {
       const Index count = smaller(last - j1, block_keys);
       for (Index n = part_begin(count, tiles, tile); n < part_begin(count, tiles, tile + 1); ++n) {
@@ -144,10 +154,10 @@ class Attention {
   }
 
   static constexpr Index line = 64 / sizeof(float);
-  void fetch(const float* row) const {
+  PANPIPE_INLINE void fetch(const float* row) const {
     for (Index i = 0; i < head_size; i += line) S::prefetch_far(row + i);
   }
-  void fetch_to_write(const float* row) const {
+  PANPIPE_INLINE void fetch_to_write(const float* row) const {
     for (Index i = 0; i < head_size; i += line) S::prefetch_to_write(row + i);
   }
   float* out_row(Index i) const {
@@ -194,7 +204,7 @@ class Attention {
       PANPIPE_UNROLL
       for (int n = 0; n < NV; ++n) acc[r][n] = adds ? S::load(c + r * c_stride + n * width) : S::zero();
     }
-    multiply_tile<S, R, NV>(a, a_stride, b, b_stride, depth, Ahead{nullptr, 0}, acc);
+    multiply_tile<S, R, NV>(a, a_stride, b, b_stride, depth, Ahead{nullptr, 0, false}, acc);
     PANPIPE_UNROLL
     for (int r = 0; r < R; ++r) {
       PANPIPE_UNROLL

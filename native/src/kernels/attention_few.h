@@ -1,9 +1,10 @@
 // Attention with few queries to a sequence (decoding, drafts to be checked, beams that look at one source): keys and
 // values are read where they lie, for all the queries and heads that share them.
 //
-// A score is a dot product: lanes run along the head, S::width keys at a time, and their sums are added up together.
-// What is gathered takes the keys in two chains, the even and the odd ones. A query's result does not depend, to the
-// last bit, on how many others come with it: every sum is made in the same order, and keys that it does not see weigh 0.
+// A block of keys at a time, and of it one head after another, so that rows are read nearly whole. A score is a dot product: lanes run along the head, S::width keys at a time, and their
+// sums are added up together. What is gathered takes the keys in two chains, the even and the odd ones. A query's result
+// does not depend, to the last bit, on how many others come with it: every sum is made in the same order, and keys that
+// it does not see weigh 0.
 //
 // Bound: memory; with several queries to a key the units that add and multiply.
 #pragma once
@@ -25,29 +26,32 @@ class FewQueries {
   using Range = typename Softmax::Range;
   static constexpr int width = S::width;
   static constexpr Index block_keys = 256;
+  static constexpr Index tile_lines = 16;                            // whose scores are kept at a time
   static constexpr int lines_at_once = S::tile_rows >= 12 ? 2 : 1;  // as there are registers
 
  public:
-  static constexpr Index most_lines = 16;
+  static constexpr Index most_lines = 64;
 
-  // The queries of `item` with `heads` heads that share their keys, from first_head on; at most most_lines of them.
-  FewQueries(const AttentionArguments& arguments, const AttentionItem& item, Index first_head, Index heads)
+  // The queries of `item`, with `heads` heads from first_head on: at most most_lines of both together.
+  FewQueries(const AttentionArguments& arguments, const AttentionItem& item, Index first, Index heads)
       : a(arguments),
         head_size(a.head_size),
         padded(round_up(head_size, width)),
-        num_lines(item.queries * heads),
-        column(first_head / (a.num_heads / a.num_kv_heads) * head_size),
+        queries(item.queries),
+        group(a.num_heads / a.num_kv_heads),
+        first_head(first),
+        last_head(first + heads),
+        num_lines(queries * heads),
         rows(a, item.sequence) {
     const Index after = a.q_offsets[item.sequence + 1];
     for (Index n = 0; n < num_lines; ++n) {
-      const Index head = first_head + n / item.queries, i = item.first_query + n % item.queries;
+      const Index head = first_head + n / queries, i = item.first_query + n % queries;
       lines[n] = Softmax::begin(a, a.q_positions ? a.q_positions[i] : rows.size() - (after - i), head);
       query[n] = a.q.data + i * a.q.stride + head * head_size;
       out[n] = a.out + (i * a.num_heads + head) * head_size;
     }
-    float* memory = scratch(static_cast<std::size_t>(num_lines * (block_keys + padded)));
-    scores = memory;
-    gathered = scores + num_lines * block_keys;
+    scores = scratch(static_cast<std::size_t>(tile_lines * block_keys + num_lines * padded));
+    gathered = scores + tile_lines * block_keys;
   }
 
   void run() {
@@ -63,22 +67,36 @@ class FewQueries {
  private:
   void take_block(Index j0, Index j1) {
     const Index count = j1 - j0, stride = round_up(count, width);
-    rows.list(a.k, a.v, column, j0, j1, stride, keys, values);
+    rows.list(a.k, a.v, first_head / group * head_size, j0, j1, stride, keys, values);
+    for (Index head = first_head; head < last_head;) {
+      const Index next = smaller((head / group + 1) * group, last_head);  // up to there they share keys
+      const Index begin = (head - first_head) * queries, end = (next - first_head) * queries;
+      for (Index n = begin; n < end; n += tile_lines) {
+        take_lines(n, smaller(n + tile_lines, end), j0, count, stride);
+      }
+      for (Index j = 0; j < stride; ++j) keys[j] += head_size, values[j] += head_size;
+      head = next;
+    }
+  }
+
+  // Lines n0 ... n1 - 1 with the block's keys.
+  void take_lines(Index n0, Index n1, Index j0, Index count, Index stride) {
     for (Index j = 0; j < stride; j += width) {
-      for (Index n = 0; n < num_lines; ++n) S::store(scores + n * stride + j, dots(query[n], keys + j));
+      for (Index n = n0; n < n1; ++n) S::store(scores + (n - n0) * stride + j, dots(query[n], keys + j));
     }
-    float tops[most_lines];
-    Range seen[most_lines];
-    for (Index n = 0; n < num_lines; ++n) {
-      seen[n] = Softmax::within(Softmax::seen(a, lines[n].place, rows.size()), j0, count);
-      tops[n] = Softmax::prepare(a, lines[n], j0, seen[n], scores + n * stride);
+    float tops[tile_lines];
+    Range seen[tile_lines];
+    for (Index n = n0; n < n1; ++n) {
+      seen[n - n0] = Softmax::within(Softmax::seen(a, lines[n].place, rows.size()), j0, count);
+      tops[n - n0] = Softmax::prepare(a, lines[n], j0, seen[n - n0], scores + (n - n0) * stride);
     }
-    for (Index n = 0; n < num_lines; ++n) {
-      Softmax::soften(lines[n], seen[n], stride, tops[n], scores + n * stride, gathered + n * padded, padded);
+    for (Index n = n0; n < n1; ++n) {
+      Softmax::soften(lines[n], seen[n - n0], stride, tops[n - n0], scores + (n - n0) * stride, gathered + n * padded,
+                      padded);
     }
-    Index n = 0;
-    for (; n + lines_at_once <= num_lines; n += lines_at_once) gather<lines_at_once>(n, count, stride);
-    for (; n < num_lines; ++n) gather<1>(n, count, stride);
+    Index n = n0;
+    for (; n + lines_at_once <= n1; n += lines_at_once) gather<lines_at_once>(n, n - n0, count, stride);
+    for (; n < n1; ++n) gather<1>(n, n - n0, count, stride);
   }
 
   // Lane n: the dot product of the query and keys[n].
@@ -110,22 +128,24 @@ class FewQueries {
     }
   }
 
-  // gathered[n ... n + R - 1] += powers @ values.
+  // gathered[n ... n + R - 1] += powers @ values; the powers lie where the scores did, from row `at` on.
   template <int R>
-  void gather(Index n, Index count, Index stride) {
+  void gather(Index n, Index at, Index count, Index stride) {
+    const float* powers = scores + at * stride;
+    float* sums = gathered + n * padded;
     Index c = 0;
-    for (; c + 4 * width <= head_size; c += 4 * width) gather_columns<R, 4>(n, c, count, stride, width);
+    for (; c + 4 * width <= head_size; c += 4 * width) gather_columns<R, 4>(powers, sums, c, count, stride, width);
     for (; c < head_size; c += width) {
-      gather_columns<R, 1>(n, c, count, stride, static_cast<int>(smaller(width, head_size - c)));
+      gather_columns<R, 1>(powers, sums, c, count, stride, static_cast<int>(smaller(width, head_size - c)));
     }
   }
 
   // N vectors of columns from c on; `lanes` of the last.
   template <int R, int N>
-  PANPIPE_INLINE void gather_columns(Index n, Index c, Index count, Index stride, int lanes) {
+  PANPIPE_INLINE void gather_columns(const float* powers, float* sums, Index c, Index count, Index stride,
+                                     int lanes) const {
     V even[R][N], odd[R][N];
-    float* sums = gathered + n * padded + c;
-    const float* powers = scores + n * stride;
+    sums += c;
     PANPIPE_UNROLL
     for (int r = 0; r < R; ++r) {
       PANPIPE_UNROLL
@@ -162,7 +182,7 @@ class FewQueries {
   }
 
   const AttentionArguments& a;
-  const Index head_size, padded, num_lines, column;
+  const Index head_size, padded, queries, group, first_head, last_head, num_lines;
   const KeyRows<S> rows;
   Line lines[most_lines];
   const float* query[most_lines];

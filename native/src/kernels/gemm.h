@@ -30,6 +30,7 @@ struct Gemm {
   static constexpr Index depth = 768;     // inputs per slice
   static constexpr Index block_tiles = 8;  // tiles of rows per block
   static constexpr Index few_tiles = 4;    // up to here the weights come from memory rather than from the cache
+  static constexpr Index near_bytes = 8192;
 
   // -- one tile ------------------------------------------------------------------------------------------------------
 
@@ -181,13 +182,16 @@ struct Gemm {
       const Index at_once = rows == 1 ? 4 : 2;
       const TileFunction several = rows == 1 ? &tile<1, 4> : rows == 2 ? &tile<2, 2> : &tile<3, 2>;
       for (; panel + at_once <= block.panel_end; panel += at_once) {
-        several(linear, 0, inputs, block.row_begin, panel, {nullptr, 0});
+        several(linear, 0, inputs, block.row_begin, panel, {nullptr, 0, false});
       }
     }
     const Index tiles = ceil_div(rows, S::tile_rows), slices = larger(1, ceil_div(inputs, depth));
     if (tiles <= few_tiles) {  // weights in the order in which they lie in memory
       for (; panel < block.panel_end; ++panel) {
-        for (Index s = 0; s < slices; ++s) compute_slice(linear, block, tiles, panel, s, no_next);
+        for (Index s = 0; s < slices; ++s) {
+          const Index next = panel * slices + s + 1;  // also past the block's end: as a rule the thread's next block
+          compute_slice(linear, block, tiles, panel, s, next < linear.weight->num_panels * slices ? next : no_next);
+        }
       }
     } else {  // a slice of the rows stays while the panels go by
       for (Index s = 0; s < slices; ++s) {
@@ -203,7 +207,7 @@ struct Gemm {
   static constexpr Index no_next = -1;
 
   // All rows of the block by one slice of one panel. Meanwhile each tile fetches its share of the slice that comes
-  // `next`, counted over all panels. (With few tiles the processor's own guesses do better.)
+  // `next`, counted over all panels; a tile alone fetches what it will itself need `near_bytes` later.
   static void compute_slice(const LinearArguments& linear, const Block& block, Index tiles, Index panel, Index slice,
                             Index next) {
     const Index rows = block.row_end - block.row_begin, low = rows / tiles, num_high = rows % tiles;
@@ -212,8 +216,9 @@ struct Gemm {
     constexpr Index lines_per_step = 4 * panel_width * sizeof(float) / 64;
     const int lines = next == no_next ? 0 : static_cast<int>(ceil_div(lines_per_step, tiles));
     const Index share = lines * 64 * ((k_end - k_begin) / 4);
-    const float* from = linear.weight->panels + (next / slices * inputs + next % slices * depth) * panel_width;
-    Ahead ahead{reinterpret_cast<const char*>(from), lines};
+    const Index from = (tiles == 1 ? panel * inputs + k_begin : next / slices * inputs + next % slices * depth) * panel_width;
+    Ahead ahead{reinterpret_cast<const char*>(linear.weight->panels + from) + (tiles == 1 ? near_bytes : 0), lines,
+                tiles == 1};
     const TileFunction high_tile = tile_of<S::tile_rows>(low + 1), low_tile = tile_of<S::tile_rows>(low);
     Index row = block.row_begin;
     for (Index t = 0; t < tiles; ++t, ahead.next += share) {

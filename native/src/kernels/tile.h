@@ -10,10 +10,12 @@
 
 namespace panpipe {
 
-// What to ask of memory meanwhile, for later and for the L2 cache only: so many cache lines for every 4 steps of k.
+// What to ask of memory meanwhile: so many cache lines for every 4 steps of k. For this tile a little later, or for
+// another one, and then into the L2 cache only.
 struct Ahead {
   const char* next;
   int lines;
+  bool is_for_this;
 };
 
 template <class S, int R, int NV>
@@ -35,7 +37,11 @@ PANPIPE_INLINE void multiply_tile(const float* a, Index a_stride, const float* b
                                   Index depth, Ahead ahead, typename S::Vector (&acc)[R][NV]) {
   Index k = 0;
   for (; k + 4 <= depth; k += 4) {
-    for (int line = 0; line < ahead.lines; ++line, ahead.next += 64) S::prefetch_far(ahead.next);
+    if (ahead.is_for_this) {
+      for (int line = 0; line < ahead.lines; ++line, ahead.next += 64) S::prefetch(ahead.next);
+    } else {
+      for (int line = 0; line < ahead.lines; ++line, ahead.next += 64) S::prefetch_far(ahead.next);
+    }
     PANPIPE_UNROLL
     for (int step = 0; step < 4; ++step) multiply_step<S, R, NV>(a + k + step, a_stride, b + (k + step) * b_stride, acc);
   }

@@ -78,15 +78,15 @@ struct Avx2 {
     return _mm256_add_ps(_mm256_permute2f128_ps(t[0], t[1], 0x20), _mm256_permute2f128_ps(t[0], t[1], 0x31));
   }
 
-  static void prefetch_far(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
-  static void prefetch_to_write(const void* p) {
+  static PANPIPE_INLINE void prefetch_far(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
+  static PANPIPE_INLINE void prefetch_to_write(const void* p) {
 #if defined(_MSC_VER) && !defined(__clang__)
     prefetch(p);
 #else
     __builtin_prefetch(p, 1);
 #endif
   }
-  static void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+  static PANPIPE_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 
   // to[c * to_stride + r] = rows[r][c] for a square of 8 x 8.
   static void transpose(const float* const* rows, float* to, Index to_stride) {

@@ -69,15 +69,15 @@ struct Avx512 {
     return add_quarters(add_quarters(t[0], t[1]), add_quarters(t[2], t[3]));
   }
 
-  static void prefetch_far(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
-  static void prefetch_to_write(const void* p) {
+  static PANPIPE_INLINE void prefetch_far(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
+  static PANPIPE_INLINE void prefetch_to_write(const void* p) {
 #if defined(_MSC_VER) && !defined(__clang__)
     prefetch(p);
 #else
     __builtin_prefetch(p, 1);
 #endif
   }
-  static void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+  static PANPIPE_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 
   // to[c * to_stride + r] = rows[r][c] for a square of 16 x 16.
   static void transpose(const float* const* rows, float* to, Index to_stride) {

@@ -68,9 +68,9 @@ struct Neon {
   // Lane n: the sum of v[n]. Each sum is made in the same order, whatever n.
   static Vector sums(const Vector (&v)[4]) { return vpaddq_f32(vpaddq_f32(v[0], v[1]), vpaddq_f32(v[2], v[3])); }
 
-  static void prefetch_far(const void* p) { prefetch(p); }
-  static void prefetch_to_write(const void* p) { prefetch(p); }
-  static void prefetch(const void* p) {
+  static PANPIPE_INLINE void prefetch_far(const void* p) { prefetch(p); }
+  static PANPIPE_INLINE void prefetch_to_write(const void* p) { prefetch(p); }
+  static PANPIPE_INLINE void prefetch(const void* p) {
 #if defined(_MSC_VER) && !defined(__clang__)
     (void)p;
 #else

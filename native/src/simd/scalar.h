@@ -104,9 +104,9 @@ struct Scalar {
     return each([&](int n) { return sum(v[n]); });
   }
 
-  static void prefetch_far(const void*) {}
-  static void prefetch_to_write(const void*) {}
-  static void prefetch(const void*) {}
+  static PANPIPE_INLINE void prefetch_far(const void*) {}
+  static PANPIPE_INLINE void prefetch_to_write(const void*) {}
+  static PANPIPE_INLINE void prefetch(const void*) {}
 
   // to[c * to_stride + r] = rows[r][c] for a square of 4 x 4.
   static void transpose(const float* const* rows, float* to, Index to_stride) {
