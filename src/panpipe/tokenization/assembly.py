@@ -197,6 +197,9 @@ def _check_settings(name: str, settings: dict[str, Any]) -> None:
     for key in ("padding_side", "truncation_side"):
         if settings.get(key, "right") not in _SIDES:
             raise TokenizerError(f"{name}: {key} must be 'right' or 'left', not {settings[key]!r:.60}.")
+    for key in ("src_lang", "tgt_lang"):
+        if not isinstance(settings.get(key, ""), (str, type(None))):
+            raise TokenizerError(f"{name}: {key} must be a language's code, not {settings[key]!r:.60}.")
     limit = settings.get("model_max_length")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit != limit):
         raise TokenizerError(f"{name}: model_max_length must be a number, not {limit!r:.60}.")

@@ -62,6 +62,7 @@ __all__ = [
 Files = Mapping[str, bytes]
 Settings = Mapping[str, Any]
 Pieces = list[tuple[str, float]]
+_MAX_EXTRA = 100_000  # tokens that a setting asks for
 _ADDITIONAL = "additional_special_tokens"
 
 # -- WordPiece and byte-level BPE ------------------------------------------------------------------------------------
@@ -221,7 +222,7 @@ class Spm:
         pieces = self.pieces(model, settings)
         if model.model_type == spm.UNIGRAM:
             unknown = model.unk_id if self.unk_id is None else self.unk_id
-            unknown += int(settings[self.unk_offset]) if self.unk_offset is not None else 0
+            unknown += _number(settings, self.unk_offset) if self.unk_offset is not None else 0
             return Unigram(pieces, unk_id=unknown, byte_fallback=self.byte_fallback)
         if model.model_type == spm.BPE:
             own = {piece.text: index for index, piece in enumerate(model.pieces)}
@@ -300,21 +301,29 @@ def albert_normalizer(model: SentencePieceModel, settings: Settings) -> Any:
 
 def t5_pieces(model: SentencePieceModel, settings: Settings) -> Pieces:
     """The model's, then the sentinels, the last first."""
-    extra = range(int(settings["extra_ids"]) - 1, -1, -1)
+    extra = range(_number(settings, "extra_ids") - 1, -1, -1)
     return [*plain_pieces(model, settings), *((f"<extra_id_{index}>", 0.0) for index in extra)]
+
+
+def _number(settings: Settings, name: str) -> int:
+    """A setting that says how many tokens there are.   Raises TokenizerError."""
+    number = settings[name]
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _MAX_EXTRA:
+        raise TokenizerError(f"{name} must be a whole number up to {_MAX_EXTRA}, not {number!r:.40}.")
+    return number
 
 
 def t5_settings(settings: dict[str, Any]) -> None:
     """The sentinels <extra_id_0> … are additional special tokens, unless the files name their own."""
     given = list(settings.get(_ADDITIONAL) or [])
     if not any("<extra_id_" in str(token) for token in given):
-        given += [f"<extra_id_{index}>" for index in range(int(settings["extra_ids"]))]
+        given += [f"<extra_id_{index}>" for index in range(_number(settings, "extra_ids"))]
     settings[_ADDITIONAL] = given
 
 
 def pegasus_pieces(model: SentencePieceModel, settings: Settings) -> Pieces:
     """<pad>, </s>, the masks and the tokens of pretraining before the model's own, less its first two."""
-    offset = int(settings["offset"])
+    offset = _number(settings, "offset")
     masks = [str(settings[key]) for key in ("mask_token_sent", "mask_token") if settings[key] is not None]
     first = [(token, 0.0) for token in (str(settings["pad_token"]), str(settings["eos_token"]), *masks)]
     unused = [(f"<unk_{index}>", -100.0) for index in range(2, offset)]
@@ -327,7 +336,7 @@ def pegasus_settings(settings: dict[str, Any]) -> None:
     The class has no other added tokens, whatever its files say.
     """
     settings["added_tokens_decoder"] = {}
-    sentence, offset, given = settings["mask_token_sent"], int(settings["offset"]), settings.get(_ADDITIONAL)
+    sentence, offset, given = settings["mask_token_sent"], _number(settings, "offset"), settings.get(_ADDITIONAL)
     first = [] if sentence is None else [sentence]
     if given is None:
         settings[_ADDITIONAL] = [*first, *(f"<unk_{index}>" for index in range(2, offset))]

@@ -32,8 +32,12 @@ def load(what: str, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """call(*args, **kwargs), a step in making the tokenizer `what` from its files.   Raises TokenizerError."""
     try:
         return call(*args, **kwargs)
+    except TokenizerError as error:
+        if what in str(error):
+            raise
+        raise TokenizerError(f"{what}: {error}") from None
     except BaseException as error:
-        if not (is_panic(error) or isinstance(error, Exception)) or isinstance(error, (MemoryError, TokenizerError)):
+        if not (is_panic(error) or isinstance(error, Exception)) or isinstance(error, MemoryError):
             raise
         raise TokenizerError(
             f"{what} cannot be made into a tokenizer: {reason(error)}. The file is damaged or of a form the tokenizers "
