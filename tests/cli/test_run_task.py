@@ -33,7 +33,19 @@ EXTRA: dict[str, tuple[list[str], dict[str, Any]]] = {
         {"max_new_tokens": 6, "do_sample": False, "return_full_text": False, "bad_words_ids": [[5], [6, 7]]},
     ),
     "text2text-generation": (
-        "--max-length 7 --do-sample --seed 3 --temperature 0.5 --num-return-sequences 2 --num-beams 1".split(),
+        [
+            "--max-length",
+            "7",
+            "--do-sample",
+            "--seed",
+            "3",
+            "--temperature",
+            "0.5",
+            "--num-return-sequences",
+            "2",
+            "--num-beams",
+            "1",
+        ],
         {"max_length": 7, "do_sample": True, "seed": 3, "temperature": 0.5, "num_return_sequences": 2, "num_beams": 1},
     ),
     "translation": (

@@ -34,9 +34,11 @@ from .inputs import (
     FIRST_WINDOW,
     WINDOW_INPUTS,
     Answers,
+    Interrupted,
     KeyDataset,
     KeyPairDataset,
     SizedAnswers,
+    collected,
     is_in_memory,
     read_windows,
     shown,
@@ -159,6 +161,10 @@ class Pipeline:
         """Why an input that was run has no answer; None where it has one."""
         return None
 
+    def has_answer(self, outputs: Outputs) -> bool:
+        """Whether a run that was interrupted got as far as this input."""
+        return True
+
     def postprocess(self, outputs: Any, *_: Any, **parameters: Any) -> Any:
         """The answer of one input, from its `Outputs`."""
         raise TypeError(f"{type(self).__name__} has no postprocess: write one that makes the answer from the outputs.")
@@ -214,10 +220,12 @@ class Pipeline:
         self.check_parameters(parameters)
         self.call_count += 1
         if self.is_single(inputs):
-            return self._arranged(list(self._answer_window([inputs], parameters)), inputs, kwargs, parameters.options)
+            return self._arranged(
+                collected(self._answer_window([inputs], parameters)), inputs, kwargs, parameters.options
+            )
         source = source_of(inputs, self.expects)
         if is_in_memory(inputs):
-            return self._arranged(list(self._stream(source, parameters, True)), inputs, kwargs, parameters.options)
+            return self._arranged(collected(self._stream(source, parameters, True)), inputs, kwargs, parameters.options)
         kind = SizedAnswers if hasattr(type(inputs), "__len__") else Answers
         return kind(lambda: self._stream(source, parameters, False), inputs)
 
@@ -282,8 +290,14 @@ class Pipeline:
             if failed is not None and at_once:
                 raise encoded[failed]  # type: ignore[misc]
         good = [e for e in encoded[:failed] if isinstance(e, Outputs)]
-        self.run(itertools.chain.from_iterable(good), options.batch_size, **parameters.forward)
+        stopped: Interrupted | None = None
+        try:
+            self.run(itertools.chain.from_iterable(good), options.batch_size, **parameters.forward)
+        except Interrupted as stop:
+            stopped = stop
         for made in encoded:
+            if stopped is not None and isinstance(made, Outputs) and not self.has_answer(made):
+                break
             outputs = (self.failure(made) or made) if isinstance(made, Outputs) else made
             if isinstance(outputs, Outputs):
                 yield self.postprocess(outputs, **parameters.postprocess)
@@ -291,6 +305,8 @@ class Pipeline:
                 yield outputs
             else:
                 raise outputs
+        if stopped is not None:
+            raise stopped
 
     def _encode_window(self, window: list[Any], parameters: dict[str, Any]) -> list[Outputs | PanpipeError]:
         """Each input checked and encoded, or its error."""

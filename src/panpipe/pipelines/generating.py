@@ -17,7 +17,7 @@ from ..errors import InvalidArgument, PanpipeError, UnknownArgument
 from ..generation import GenerationConfig, Job, Prompt, generate_many, prepared
 from ..generation.sampling import checked_seed
 from .base import Parameters, Pipeline
-from .inputs import shown
+from .inputs import Interrupted, shown
 from .items import Item, Outputs, as_torch
 from .parameters import given
 
@@ -149,6 +149,10 @@ class GeneratingPipeline(Pipeline):
         """The jobs that an answer is made of."""
         return [item.extra.job for item in outputs]
 
+    def has_answer(self, outputs: Outputs) -> bool:
+        """Whether all of its texts were begun."""
+        return all(job is not None and (job.error or job.results) for job in self.jobs(outputs))
+
     def failure(self, outputs: Outputs) -> PanpipeError | None:
         """The error of a job that could not be done."""
         errors = (job.error for job in self.jobs(outputs))
@@ -167,18 +171,22 @@ class GeneratingPipeline(Pipeline):
         if streamer is not None:
             self._begin_stream(streamer, [same[0] for same in alike.values()], config)
             parameters["on_tokens"] = lambda ids: [streamer.put(np.array([token], np.int64)) for token in ids]
-        prompts = (self.prompt(same, **parameters) for same in alike.values())
-        bar = parameters.get("progress", False)
+        prompts = [self.prompt(same, **parameters) for same in alike.values()]
+        most, bar = batch_size or len(prompts), parameters.get("progress", False)
+        jobs: list[Job] = []
         try:
-            jobs = []
-            for job in generate_many(self.model, prompts, tokenizer=self.tokenizer, progress=bar):
-                jobs.append(job)
-                for item in job.prompt.tag:
-                    item.extra.job = job
-            self.say_seeds(jobs)
+            for begin in range(0, len(prompts), most or 1):
+                some = prompts[begin : begin + most]
+                for job in generate_many(self.model, some, tokenizer=self.tokenizer, progress=bar):
+                    jobs.append(job)
+                    for item in job.prompt.tag:
+                        item.extra.job = job
+                if any(map(_was_cancelled, jobs)):
+                    raise Interrupted
         finally:
             if streamer is not None:
                 streamer.end()
+        self.say_seeds(jobs)
 
     def say_seeds(self, jobs: Sequence[Job]) -> None:
         """Tell the seeds that were drawn, where somebody listens."""
@@ -236,6 +244,11 @@ def _with_own_bar(parameters: Parameters) -> Parameters:
         options=replace(parameters.options, progress=False),
         forward={**parameters.forward, "progress": True},
     )
+
+
+def _was_cancelled(job: Job) -> bool:
+    """Whether Ctrl-C came before the job's end."""
+    return job.error is None and (not job.results or any(text.reason == "cancelled" for text in job.results))
 
 
 def _strings(stops: str | Sequence[str] | None) -> list[str]:

@@ -10,9 +10,11 @@ from ..errors import InputError
 
 __all__ = [
     "Answers",
+    "Interrupted",
     "KeyDataset",
     "KeyPairDataset",
     "SizedAnswers",
+    "collected",
     "is_in_memory",
     "read_windows",
     "shown",
@@ -82,6 +84,26 @@ class SizedAnswers(Answers):
     def __len__(self) -> int:
         """The number of inputs, and so of answers."""
         return len(self._source)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with what was made until then in `answers`: the first inputs' answers, the last of them maybe unfinished.
+
+    In a notebook: `sys.last_value.answers`.
+    """
+
+    answers: list[Any]
+
+
+def collected(answers: Iterable[Any]) -> list[Any]:
+    """The answers as a list.   Raises Interrupted with those that there were."""
+    made: list[Any] = []
+    try:
+        made.extend(answers)
+    except Interrupted as stop:
+        stop.answers = made
+        raise
+    return made
 
 
 def is_in_memory(inputs: Any) -> bool:

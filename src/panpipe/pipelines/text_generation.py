@@ -67,9 +67,9 @@ class TextGenerationPipeline(GeneratingPipeline):
         With stream=True the iterator is over the pieces of one text: see `streams.Pieces`.
         """
         inputs = self.taken(args, kwargs)
-        parameters = self._parameters(kwargs) if kwargs else self._defaults
-        if parameters.forward.get("stream"):
-            return self.pieces(inputs, parameters)
+        stream = kwargs.get("stream")
+        if self._defaults.forward.get("stream", False) if stream is None else stream:
+            return self.pieces(inputs, self._parameters(kwargs))
         return super().__call__(inputs, **kwargs)
 
     # -- parameters --------------------------------------------------------------------------------------------------
@@ -271,6 +271,7 @@ class TextGenerationPipeline(GeneratingPipeline):
         """The text of one prompt as it is made."""
         if not self.is_single(inputs):
             raise InvalidArgument("stream=True gives the text of one prompt: give one string, or one conversation.")
+        self.call_count += 1
         (outputs,) = self._encode_window([inputs], parameters.preprocess)
         if isinstance(outputs, PanpipeError):
             raise outputs
