@@ -147,8 +147,9 @@ def test_each_level_counts_more_than_the_one_below() -> None:
         assert prepared(call, **others).top_k == number
 
 
-def test_none_in_a_call_leaves_the_parameter_to_the_next_level() -> None:
-    assert prepared({"num_beams": None}, model=model(num_beams=3)).num_beams == 3
+def test_none_in_a_call_is_a_value_where_it_says_something() -> None:
+    assert prepared({"eos_token_id": None}, model=model(eos_token_id=3)).eos_token_id is None
+    assert prepared({"num_beams": None, "max_length": None}, model=model(num_beams=3, max_length=9)).max_length == 9
 
 
 def test_a_calls_max_length_beats_the_classs_max_new_tokens() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from .jobs import Generated
 from .lanes import Lane
-from .outputs import Kept
+from .outputs import NO_SCORE, Kept
 from .plan import Plan
 from .processors import Candidates, Ids, Row, log_probabilities, normalized
 from .sampling import check, draw_several, generator_of
@@ -140,7 +140,7 @@ class Beams(Search):
         return [
             Candidate(place // values.shape[1], int(columns.flat[place]), values.flat[place])
             for place in order.tolist()
-            if values.flat[place] > -np.inf
+            if values.flat[place] > NO_SCORE
         ]
 
     def _filtered(self, row: Row) -> Candidates:
@@ -174,7 +174,7 @@ class Beams(Search):
     def _end(self, candidates: list[Candidate], ends: list[Reason | None]) -> None:
         """Those of the best num_beams candidates that end join the ended ones, of which the best stay."""
         for candidate, reason in zip(candidates, ends, strict=False):
-            if reason is not None:
+            if reason is not None and self._final(candidate.score) > NO_SCORE:
                 parents = (*self.beams[candidate.beam].parents, candidate.beam)
                 self.ended.append(Ended(self._ids(candidate), self._final(candidate.score), reason, parents))
         self.ended.sort(key=lambda text: -text.score)

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from ..errors import ConfigError, InvalidArgument, UnknownArgument, did_you_mean
 from ..weights.source import Source, read_json
 
-__all__ = ["FILE_NAME", "GenerationConfig", "load_generation_config"]
+__all__ = ["FILE_NAME", "GenerationConfig", "load_generation_config", "takes_none"]
 
 FILE_NAME = "generation_config.json"
 
@@ -96,7 +96,7 @@ class GenerationConfig:
         for check in _CHECKS:
             for name in check.names:
                 value = getattr(self, name)
-                if not (value is None and _takes_none(name)) and not check.passes(value):
+                if not (value is None and takes_none(name)) and not check.passes(value):
                     raise InvalidArgument(f"{name}={value!r}: it must be {check.expected}.")
         if self.num_return_sequences > self.num_beams > 1:
             raise InvalidArgument(
@@ -137,7 +137,7 @@ class GenerationConfig:
     def from_dict(cls: type[G], values: Mapping[str, Any], **changes: Any) -> G:
         """A config from a JSON object, whose keys that are not ours are left out; `changes` are laid over it."""
         known = {f.name for f in dataclasses.fields(cls)}
-        kept = {k: v for k, v in values.items() if k in known and not (v is None and not _takes_none(k))}
+        kept = {k: v for k, v in values.items() if k in known and not (v is None and not takes_none(k))}
         for name in ("pad_token_id", "bos_token_id", "decoder_start_token_id"):
             if kept.get(name) == -1:  # how older checkpoints say that there is none
                 kept[name] = None
@@ -292,8 +292,11 @@ def _as_tuple(value: int | Sequence[int] | None) -> tuple[int, ...]:
     return () if value is None else (int(value),) if _is_int(value) else tuple(int(v) for v in value)  # type: ignore[union-attr, arg-type]
 
 
-def _takes_none(name: str) -> bool:
-    return "None" in str(GenerationConfig.__dataclass_fields__[name].type)
+def takes_none(name: str) -> bool:
+    """Whether None is a value of that parameter."""
+    return name in GenerationConfig.__dataclass_fields__ and "None" in str(
+        GenerationConfig.__dataclass_fields__[name].type
+    )
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,9 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 
+NO_SCORE = -1e9
+"""Less than any text's score; as in transformers, that of a text which there is not."""
+
 
 @dataclass(eq=False)
 class Kept:
@@ -139,9 +142,9 @@ def output_of(
     if config.output_logits:
         named["logits"] = _steps([k.logits for k in kept], lanes)
     if config.num_beams > 1:
-        named["beam_indices"] = _beam_indices(config, jobs)
+        scores, named["beam_indices"] = _of_beams(config, jobs)
         if config.output_scores:
-            named["sequences_scores"] = np.array([r.score for job in jobs for r in job.results], np.float32)
+            named["sequences_scores"] = scores
     if config.output_attentions or config.output_hidden_states:
         named |= _inside(model, config, laid, kept)
     kind = _KINDS[config.num_beams > 1, laid.source is not None]
@@ -175,12 +178,17 @@ def _steps(jobs: list[list[Array]], lanes: int) -> tuple[Array, ...]:
     return tuple(steps)
 
 
-def _beam_indices(config: GenerationConfig, jobs: Sequence[Job]) -> Array:
-    results = [(number, result) for number, job in enumerate(jobs) for result in job.results]
-    indices = np.full((len(results), max(len(result.tokens) for _, result in results)), -1, np.int64)
-    for row, (number, result) in zip(indices, results, strict=True):
-        row[: len(result.tokens)] = np.array(result.beams) + number * config.num_beams
-    return indices
+def _of_beams(config: GenerationConfig, jobs: Sequence[Job]) -> tuple[Array, Array]:
+    """(scores [texts], beam indices [texts, steps]); a text that is missing has NO_SCORE, and no beams."""
+    count = config.num_return_sequences
+    longest = max((len(result.tokens) for job in jobs for result in job.results), default=0)
+    scores = np.full(len(jobs) * count, NO_SCORE, np.float32)
+    indices = np.full((len(jobs) * count, longest), -1, np.int64)
+    for number, job in enumerate(jobs):
+        for place, result in enumerate(job.results, number * count):
+            scores[place] = result.score
+            indices[place, : len(result.tokens)] = np.array(result.beams) + number * config.num_beams
+    return scores, indices
 
 
 # -- attentions and hidden states ------------------------------------------------------------------------------------

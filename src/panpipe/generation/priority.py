@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .config import GenerationConfig
+from .config import GenerationConfig, takes_none
 
 __all__ = ["prepared"]
 
@@ -29,7 +29,7 @@ def prepared(
     pad_token_id: int | None = None,
     strict: bool = False,
 ) -> GenerationConfig:
-    """The config of one call. What stands higher counts more; None leaves a parameter to the next.
+    """The config of one call. What stands higher counts more.
 
         call          keywords of the call
         config        `generation_config=` of the call; with it, task, model and defaults below only name its special
@@ -40,6 +40,7 @@ def prepared(
         defaults      the pipeline class's (max_new_tokens=256 …)
                       GenerationConfig's own, and pad_token_id: the tokenizer's
 
+    A None is a value where there is nothing else to say it (eos_token_id=None: no end), else as if not given.
     Lengths: a max_length of a higher level beats a max_new_tokens of a lower one; a max_length that nobody gave, 20,
     means 20 new tokens. strict: as transformers, where max_length beats only the class's max_new_tokens and only from
     the model or the constructor, so that a call's max_length=30 is without effect.
@@ -86,7 +87,8 @@ def _filling(model: GenerationConfig) -> dict[str, Any]:
 
 
 def _given(values: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {name: value for name, value in (values or {}).items() if value is not None}
+    """What was given: a None too, where it is a value (eos_token_id=None: no end token)."""
+    return {k: v for k, v in (values or {}).items() if v is not None or (takes_none(k) and k != "max_length")}
 
 
 def _task(values: Mapping[str, Any] | None) -> dict[str, Any]:
