@@ -48,9 +48,9 @@ def test_pieces_of_drawn_ids_join_to_the_decoded_text(name: str, data: st.DataOb
 @pytest.mark.parametrize("name", NAMES)
 def test_pieces_of_real_text_join_to_the_decoded_text(name: str) -> None:
     tokenizer = shared(name)
-    for text in [*TEXTS, " ".join(TEXTS)]:
+    for number, text in enumerate([*TEXTS, " ".join(TEXTS)]):
         ids = tokenizer(text, verbose=False).input_ids
-        for skip, clean in SETTINGS:
+        for skip, clean in SETTINGS[number % 2 :: 2]:
             pieces = streamed(tokenizer, ids, [1] * len(ids), skip, clean)
             assert "".join(pieces) == tokenizer.decode(ids, skip, clean), text
 

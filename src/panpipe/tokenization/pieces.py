@@ -137,8 +137,7 @@ def m2m100_pieces(files: Files, settings: Settings) -> Pieces:
     languages = {token: len(vocabulary) + index for index, token in enumerate(tokens)}
     rust = _word_level({**languages, **vocabulary}, settings)
     model = spm.read_model(files["sentencepiece.bpe.model"], "sentencepiece.bpe.model")
-    cutter = _cutter(model, vocabulary, settings, None)
-    cutter.ids |= languages
+    cutter = _cutter(model, vocabulary, settings, None, languages)
     return Pieces(rust, rust, len(vocabulary), cutter, cutter, text=PieceText(model), space="")
 
 
@@ -162,9 +161,15 @@ def _word_level(vocabulary: dict[str, int], settings: Settings) -> RustTokenizer
 
 
 def _cutter(
-    model: SentencePieceModel, vocabulary: Mapping[str, int], settings: Settings, starts: re.Pattern[str] | None
+    model: SentencePieceModel,
+    vocabulary: Mapping[str, int],
+    settings: Settings,
+    starts: re.Pattern[str] | None,
+    languages: Mapping[str, int] | None = None,
 ) -> Cutter:
-    size = max(vocabulary.values()) + 1
+    """Of a model and a vocabulary.   languages: tokens with ids after it, which no text has."""
+    ids = {**vocabulary, **(languages or {})}
+    size = max(ids.values()) + 1
     if size > 4 * len(vocabulary) + 1000:
         raise TokenizerError(f"vocab.json has {len(vocabulary)} tokens, and ids up to {size - 1}.")
     unk = str(settings["unk_token"])
@@ -180,7 +185,7 @@ def _cutter(
     steps = [] if charsmap is None else [normalizers.Precompiled(model.charsmap)]
     mapped.normalizer = normalizers.Sequence([*steps, *_spaces(model)])
     plain.normalizer = normalizers.Sequence(_spaces(model))
-    return Cutter(mapped, plain, charsmap, dict(vocabulary), vocabulary[unk], size, starts)
+    return Cutter(mapped, plain, charsmap, ids, vocabulary[unk], size, starts)
 
 
 def _spaces(model: SentencePieceModel) -> list[Any]:
