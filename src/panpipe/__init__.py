@@ -35,6 +35,7 @@ _PIPELINES = (
     "AggregationStrategy",
     "FeatureExtractionPipeline",
     "FillMaskPipeline",
+    "Interrupted",
     "KeyDataset",
     "KeyPairDataset",
     "NerPipeline",
@@ -51,6 +52,7 @@ _PIPELINES = (
     "ZeroShotClassificationPipeline",
     "pipeline",
 )
+_GENERATION = ("BaseStreamer", "GenerationConfig", "TextIteratorStreamer", "TextStreamer", "set_seed")
 _MODELS = (
     "AutoConfig",
     "AutoModel",
@@ -86,6 +88,7 @@ _WHERE = {
     name: module
     for module, names in {
         ".pipelines": _PIPELINES,
+        ".generation": _GENERATION,
         ".models": _MODELS,
         ".tokenization": _TOKENIZERS,
         ".threads": _THREADS,
