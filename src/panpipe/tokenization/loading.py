@@ -62,7 +62,7 @@ def load_parts(source: Source, overrides: Mapping[str, Any], wanted_class: str |
     if tokenizer_json is not None and not _builds_anew(source, family, config):
         rust = read_rust(f"{source.name}/tokenizer.json", _read(tokenizer_json))
     else:
-        vocabulary = _vocabulary(source, class_, family)
+        vocabulary = _vocabulary(source, class_, family, bool(config.get("separate_vocabs")))
     _read_companions(source, config, overrides, rust)
     return assemble(source.name, class_, config, rust, vocabulary)
 
@@ -116,8 +116,8 @@ def _builds_anew(source: Source, family: Family, config: Mapping[str, Any]) -> b
     return wanted and all(source.file(name) is not None for name in family.vocabulary)
 
 
-def _vocabulary(source: Source, class_: str, family: Family) -> dict[str, bytes]:
-    """The bytes of the files that the class is built from."""
+def _vocabulary(source: Source, class_: str, family: Family, has_more: bool) -> dict[str, bytes]:
+    """The bytes of the files that the class is built from.   has_more: the optional ones too."""
     if not family.vocabulary:
         known = ", ".join(name for name, row in FAMILIES.items() if row.vocabulary)
         raise TokenizerError(
@@ -134,7 +134,7 @@ def _vocabulary(source: Source, class_: str, family: Family) -> dict[str, bytes]
             f"{source.name} lacks {' and '.join(missing)}, from which a {class_} is built, and has no tokenizer.json "
             "either."
         )
-    found |= {name: source.file(name) for name in family.optional}
+    found |= {name: source.file(name) for name in family.optional if has_more}
     return {name: _read(path) for name, path in found.items() if path is not None}
 
 

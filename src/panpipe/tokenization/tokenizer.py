@@ -22,7 +22,7 @@ from .languages import Around, Languages
 from .loading import load_parts
 from .options import CallOptions, Plan, WarnOnce, plan, refuse_unknown
 from .padding import NO_PAD_TOKEN, pad_encodings, pad_examples, round_up
-from .pieces import PieceViews
+from .piece_views import PieceViews
 from .tokenizer_json import read_rust
 from .views import Truncation, Views, batch_of
 from .vocabulary import Vocabulary

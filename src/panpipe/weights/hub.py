@@ -217,7 +217,9 @@ class HubRepo(Source):
 
 
 def _group(name: str) -> _Group:
-    return next((group for group in (_TOKENIZER, _WEIGHTS) if group.has(name)), _CONFIG)
+    """The group of a file; one of another name stands alone."""
+    alone = _Group((), ((name,),))
+    return next((group for group in (_TOKENIZER, _WEIGHTS, _CONFIG) if group.has(name)), alone)
 
 
 def _is_plain(path: str) -> bool:
