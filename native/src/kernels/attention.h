@@ -50,10 +50,11 @@ class Attention {
       work += 2 * a.items[i].queries * KeyRows<S>(a, a.items[i].sequence).size() * a.q.columns;
       all_few = all_few && is_few(a, a.items[i]);
     }
-    const Index heads = a.num_heads, units = a.num_items * heads;
-    const Index most = all_few ? larger(units / heads_together, smaller(units, num_threads())) : units;
-    const Index parts = smaller(most, larger(1, work / work_per_part));
+    const Index heads = a.num_heads, units = a.num_items * heads, threads = num_threads();
     if (units == 0) return;
+    const Index most = all_few ? smaller(units, larger(units / heads_together, threads)) : units;
+    Index parts = smaller(most, larger(1, work / work_per_part));
+    if (parts > threads) parts = parts / threads * threads;  // as many for each
     parallel_for(static_cast<int>(parts), [&](int part) {
       const Index end = part_begin(units, parts, part + 1);
       for (Index unit = part_begin(units, parts, part); unit < end;) {
@@ -204,7 +205,7 @@ class Attention {
       PANPIPE_UNROLL
       for (int n = 0; n < NV; ++n) acc[r][n] = adds ? S::load(c + r * c_stride + n * width) : S::zero();
     }
-    multiply_tile<S, R, NV>(a, a_stride, b, b_stride, depth, Ahead{nullptr, 0, false}, acc);
+    multiply_tile<S, R, NV>(a, a_stride, b, b_stride, depth, Ahead{nullptr, 0}, acc);
     PANPIPE_UNROLL
     for (int r = 0; r < R; ++r) {
       PANPIPE_UNROLL

@@ -26,7 +26,7 @@ class FewQueries {
   using Range = typename Softmax::Range;
   static constexpr int width = S::width;
   static constexpr Index block_keys = 256;
-  static constexpr Index tile_lines = 16;                            // whose scores are kept at a time
+  static constexpr Index run_keys = Softmax::run_keys;
   static constexpr int lines_at_once = S::tile_rows >= 12 ? 2 : 1;  // as there are registers
 
  public:
@@ -50,8 +50,8 @@ class FewQueries {
       query[n] = a.q.data + i * a.q.stride + head * head_size;
       out[n] = a.out + (i * a.num_heads + head) * head_size;
     }
-    scores = scratch(static_cast<std::size_t>(tile_lines * block_keys + num_lines * padded));
-    gathered = scores + tile_lines * block_keys;
+    scores = scratch(static_cast<std::size_t>(num_lines * (block_keys + padded)));
+    gathered = scores + num_lines * block_keys;
   }
 
   void run() {
@@ -65,38 +65,41 @@ class FewQueries {
   }
 
  private:
+  // Some keys for one head after another: row by row, memory is read nearly whole.
   void take_block(Index j0, Index j1) {
     const Index count = j1 - j0, stride = round_up(count, width);
     rows.list(a.k, a.v, first_head / group * head_size, j0, j1, stride, keys, values);
-    for (Index head = first_head; head < last_head;) {
-      const Index next = smaller((head / group + 1) * group, last_head);  // up to there they share keys
-      const Index begin = (head - first_head) * queries, end = (next - first_head) * queries;
-      for (Index n = begin; n < end; n += tile_lines) {
-        take_lines(n, smaller(n + tile_lines, end), j0, count, stride);
-      }
-      for (Index j = 0; j < stride; ++j) keys[j] += head_size, values[j] += head_size;
-      head = next;
+    for (Index j = 0; j < stride; j += width) {
+      each_head([&](Index begin, Index end) {
+        for (Index n = begin; n < end; ++n) S::store(scores + n * block_keys + j, dots(query[n], keys + j));
+        for (Index i = j; i < j + width; ++i) keys[i] += head_size;
+      });
+    }
+    for (Index n = 0; n < num_lines; ++n) {
+      const Range seen = Softmax::within(Softmax::seen(a, lines[n].place, rows.size()), j0, count);
+      float* row = scores + n * block_keys;
+      const float top = Softmax::prepare(a, lines[n], j0, seen, row);
+      Softmax::soften(lines[n], seen, stride, top, row, gathered + n * padded, padded);
+    }
+    for (Index j = 0; j < count; j += run_keys) {
+      const Index most = smaller(run_keys, count - j);
+      each_head([&](Index begin, Index end) {
+        Index n = begin;
+        for (; n + lines_at_once <= end; n += lines_at_once) gather<lines_at_once>(n, j, most);
+        for (; n < end; ++n) gather<1>(n, j, most);
+        for (Index i = j; i < j + most; ++i) values[i] += head_size;
+      });
     }
   }
 
-  // Lines n0 ... n1 - 1 with the block's keys.
-  void take_lines(Index n0, Index n1, Index j0, Index count, Index stride) {
-    for (Index j = 0; j < stride; j += width) {
-      for (Index n = n0; n < n1; ++n) S::store(scores + (n - n0) * stride + j, dots(query[n], keys + j));
+  // The lines begin ... end - 1 that share a head's keys, head after head.
+  template <class Lines>
+  PANPIPE_INLINE void each_head(Lines take) {
+    for (Index head = first_head; head < last_head;) {
+      const Index next = smaller((head / group + 1) * group, last_head);
+      take((head - first_head) * queries, (next - first_head) * queries);
+      head = next;
     }
-    float tops[tile_lines];
-    Range seen[tile_lines];
-    for (Index n = n0; n < n1; ++n) {
-      seen[n - n0] = Softmax::within(Softmax::seen(a, lines[n].place, rows.size()), j0, count);
-      tops[n - n0] = Softmax::prepare(a, lines[n], j0, seen[n - n0], scores + (n - n0) * stride);
-    }
-    for (Index n = n0; n < n1; ++n) {
-      Softmax::soften(lines[n], seen[n - n0], stride, tops[n - n0], scores + (n - n0) * stride, gathered + n * padded,
-                      padded);
-    }
-    Index n = n0;
-    for (; n + lines_at_once <= n1; n += lines_at_once) gather<lines_at_once>(n, n - n0, count, stride);
-    for (; n < n1; ++n) gather<1>(n, n - n0, count, stride);
   }
 
   // Lane n: the dot product of the query and keys[n].
@@ -128,22 +131,22 @@ class FewQueries {
     }
   }
 
-  // gathered[n ... n + R - 1] += powers @ values; the powers lie where the scores did, from row `at` on.
+  // gathered[n ... n + R - 1] += powers @ values, keys j ... j + count - 1 of the block.
   template <int R>
-  void gather(Index n, Index at, Index count, Index stride) {
-    const float* powers = scores + at * stride;
+  void gather(Index n, Index j, Index count) {
+    const float* powers = scores + n * block_keys + j;
     float* sums = gathered + n * padded;
     Index c = 0;
-    for (; c + 4 * width <= head_size; c += 4 * width) gather_columns<R, 4>(powers, sums, c, count, stride, width);
+    for (; c + 4 * width <= head_size; c += 4 * width) gather_columns<R, 4>(powers, sums, values + j, c, count, width);
     for (; c < head_size; c += width) {
-      gather_columns<R, 1>(powers, sums, c, count, stride, static_cast<int>(smaller(width, head_size - c)));
+      gather_columns<R, 1>(powers, sums, values + j, c, count, static_cast<int>(smaller(width, head_size - c)));
     }
   }
 
   // N vectors of columns from c on; `lanes` of the last.
   template <int R, int N>
-  PANPIPE_INLINE void gather_columns(const float* powers, float* sums, Index c, Index count, Index stride,
-                                     int lanes) const {
+  PANPIPE_INLINE void gather_columns(const float* powers, float* sums, const float* const* from, Index c,
+                                     Index count, int lanes) const {
     V even[R][N], odd[R][N];
     sums += c;
     PANPIPE_UNROLL
@@ -156,10 +159,10 @@ class FewQueries {
     }
     Index j = 0;
     for (; j + 2 <= count; j += 2) {
-      add_values<R, N>(powers + j, stride, values[j] + c, lanes, even);
-      add_values<R, N>(powers + j + 1, stride, values[j + 1] + c, lanes, odd);
+      add_values<R, N>(powers + j, from[j] + c, lanes, even);
+      add_values<R, N>(powers + j + 1, from[j + 1] + c, lanes, odd);
     }
-    if (j < count) add_values<R, N>(powers + j, stride, values[j] + c, lanes, even);
+    if (j < count) add_values<R, N>(powers + j, from[j] + c, lanes, even);
     PANPIPE_UNROLL
     for (int r = 0; r < R; ++r) {
       PANPIPE_UNROLL
@@ -168,14 +171,14 @@ class FewQueries {
   }
 
   template <int R, int N>
-  static PANPIPE_INLINE void add_values(const float* powers, Index stride, const float* value, int lanes,
+  static PANPIPE_INLINE void add_values(const float* powers, const float* value, int lanes,
                                         V (&acc)[R][N]) {
     V part[N];
     PANPIPE_UNROLL
     for (int m = 0; m < N; ++m) part[m] = N > 1 || lanes == width ? S::load(value + m * width) : S::load_first(value, lanes);
     PANPIPE_UNROLL
     for (int r = 0; r < R; ++r) {
-      const V power = S::set(powers[r * stride]);
+      const V power = S::set(powers[r * block_keys]);
       PANPIPE_UNROLL
       for (int m = 0; m < N; ++m) acc[r][m] = S::fma(power, part[m], acc[r][m]);
     }

@@ -60,6 +60,7 @@ template <class S>
 struct RunningSoftmax {
   using V = typename S::Vector;
   static constexpr int width = S::width;
+  static constexpr Index run_keys = 32;
   static constexpr float lowest = -HUGE_VALF;
 
   // One query of one head on its way through the keys.
@@ -86,14 +87,15 @@ struct RunningSoftmax {
     return {a.window ? smaller(larger(place + 1 - a.window, 0), end) : 0, end};
   }
 
-  // Those that any of `count` lines sees, from the first vector on that holds one.
+  // Those that any of `count` lines sees, from a multiple of run_keys on: so a line's sums are made in the same stretches
+  // whatever the others see.
   static Range seen_by_any(const AttentionArguments& a, const Line* lines, Index count, Index keys) {
     Range all{keys, 0};
     for (Index i = 0; i < count; ++i) {
       const Range one = seen(a, lines[i].place, keys);
       if (one.begin < one.end) all = {smaller(all.begin, one.begin), larger(all.end, one.end)};
     }
-    return {all.begin / width * width, all.end};
+    return {all.begin / run_keys * run_keys, all.end};
   }
 
   // `range` counted from j0 on, as far as it is among the `count` keys there.

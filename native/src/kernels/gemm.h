@@ -5,10 +5,11 @@
 //
 // Blocking: a register tile of up to S::tile_rows rows by one panel. Rows come in blocks of at most `block_tiles`
 // tiles, cut so that the tiles' heights differ by one at most: there is no thin remainder. Inputs come in slices of
-// `depth`: a slice of the block's rows stays in the L2 cache while the panels go by, and a panel's slice is fetched there
-// by the tiles of the panel before it. (To L2 only: fetched to L1, it would push out what the tiles are using.) Between
-// slices the sums wait in `out`; activation and residual are applied to a tile as it is written for the last time. With
-// one to three rows, several panels are taken at once, or the chains of sums would be too few to fill the FMA units.
+// `depth`: a slice of the block's rows stays in the L2 cache while the panels go by, and each slice of a panel is fetched
+// by the tiles of the slice before it, so that memory never rests while the caches are read again. A tile alone fetches
+// a little ahead of itself. Between slices the sums wait in `out`; activation and residual are applied to a tile as it is
+// written for the last time. With one to three rows, several panels are taken at once, or the chains of sums would be too
+// few to fill the FMA units.
 //
 // Bound: compute for more than about 20 rows; below, the rate at which memory yields the weights.
 #pragma once
@@ -30,7 +31,7 @@ struct Gemm {
   static constexpr Index depth = 768;     // inputs per slice
   static constexpr Index block_tiles = 8;  // tiles of rows per block
   static constexpr Index few_tiles = 4;    // up to here the weights come from memory rather than from the cache
-  static constexpr Index near_bytes = 8192;
+  static constexpr Index near_bytes = 12288;  // how far ahead of itself a tile alone fetches
 
   // -- one tile ------------------------------------------------------------------------------------------------------
 
@@ -182,7 +183,7 @@ struct Gemm {
       const Index at_once = rows == 1 ? 4 : 2;
       const TileFunction several = rows == 1 ? &tile<1, 4> : rows == 2 ? &tile<2, 2> : &tile<3, 2>;
       for (; panel + at_once <= block.panel_end; panel += at_once) {
-        several(linear, 0, inputs, block.row_begin, panel, {nullptr, 0, false});
+        several(linear, 0, inputs, block.row_begin, panel, {nullptr, 0});
       }
     }
     const Index tiles = ceil_div(rows, S::tile_rows), slices = larger(1, ceil_div(inputs, depth));
@@ -216,9 +217,9 @@ struct Gemm {
     constexpr Index lines_per_step = 4 * panel_width * sizeof(float) / 64;
     const int lines = next == no_next ? 0 : static_cast<int>(ceil_div(lines_per_step, tiles));
     const Index share = lines * 64 * ((k_end - k_begin) / 4);
-    const Index from = (tiles == 1 ? panel * inputs + k_begin : next / slices * inputs + next % slices * depth) * panel_width;
-    Ahead ahead{reinterpret_cast<const char*>(linear.weight->panels + from) + (tiles == 1 ? near_bytes : 0), lines,
-                tiles == 1};
+    const Index begin = tiles == 1 ? panel * inputs + k_begin : next / slices * inputs + next % slices * depth;
+    const float* from = linear.weight->panels + begin * panel_width;
+    Ahead ahead{reinterpret_cast<const char*>(from) + (tiles == 1 ? near_bytes : 0), lines};
     const TileFunction high_tile = tile_of<S::tile_rows>(low + 1), low_tile = tile_of<S::tile_rows>(low);
     Index row = block.row_begin;
     for (Index t = 0; t < tiles; ++t, ahead.next += share) {
