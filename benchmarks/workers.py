@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import ROOT, WORK, Case, Forward
+from benchmarks.cases import Case, Forward, Generate, Texts
 from benchmarks.environments import python_of
+from benchmarks.models import MODELS, ROOT, WORK
 
 __all__ = ["PEERS", "PeerFailed", "PeerSpec", "Worker", "child_environment", "load_all", "peers_of", "settle"]
 
@@ -30,8 +31,10 @@ class PeerSpec:
     name: str
     label: str
     environment: str
-    batch_sizes: tuple[str, ...]
-    """The variants that are tried on sentences; the best is timed. Forward passes have one variant, ''."""
+    forms: tuple[str, ...] = ("checkpoint",)
+    """Of a model, that it reads: it takes the cases whose model has one of them."""
+    batch_sizes: tuple[str, ...] = BATCH_SIZES
+    """The variants that are tried on texts; the best is timed. Forward passes and generation have one variant, ''."""
 
     @property
     def sorts(self) -> bool:
@@ -45,26 +48,30 @@ class PeerSpec:
 
     def takes(self, case: Case) -> bool:
         """Whether it has this case."""
-        if isinstance(case, Forward):
-            return self.name != "sentence-transformers"
         if self.name == "sentence-transformers":
-            return case.model == "minilm" and case.as_arrays
-        return self.name != "ctranslate2" or case.model == "minilm"  # it has no classification head
+            return isinstance(case, Texts) and case.model == "minilm" and case.as_arrays
+        return any(form in MODELS[case.model].forms for form in self.forms)
+
+    def can(self, case: Case) -> bool:
+        """Whether what it needs for a case that it has could be made."""
+        exists = any(MODELS[case.model].path(form).exists() for form in self.forms if form in MODELS[case.model].forms)
+        return exists and (WORK / f"{self.environment}.stamp").exists()
 
     def variants(self, case: Case) -> tuple[str, ...]:
         """What to try."""
-        return ("",) if isinstance(case, Forward) else self.batch_sizes
+        return ("",) if isinstance(case, Forward | Generate) else self.batch_sizes
 
 
 PEERS = {
     spec.name: spec
     for spec in (
-        PeerSpec("transformers", "transformers 4.57.6 (PyTorch, eager)", "oracle", ("1", "8", "32")),
-        PeerSpec("sentence-transformers", "sentence-transformers `encode`", "oracle", BATCH_SIZES[1:]),
-        PeerSpec("ctranslate2", "CTranslate2", "ctranslate2", BATCH_SIZES),
-        PeerSpec("onnxruntime", "ONNX Runtime, fused graph", "onnxruntime", BATCH_SIZES),
-        PeerSpec("openvino", "OpenVINO", "openvino", BATCH_SIZES),
-        PeerSpec("panpipe", "panpipe", "panpipe", ("",)),
+        PeerSpec("transformers", "transformers 4.57.6 (PyTorch, eager)", "oracle", batch_sizes=("1", "8", "32")),
+        PeerSpec("sentence-transformers", "sentence-transformers `encode`", "oracle", batch_sizes=("8", "16", "32")),
+        PeerSpec("ctranslate2", "CTranslate2", "ctranslate2", ("ctranslate2",)),
+        PeerSpec("onnxruntime", "ONNX Runtime, fused graph", "onnxruntime", ("fused-onnx",)),
+        PeerSpec("openvino", "OpenVINO", "openvino", ("openvino", "openvino-generator")),
+        PeerSpec("llamacpp", "llama.cpp", "llamacpp", ("gguf",)),
+        PeerSpec("panpipe", "panpipe", "panpipe", batch_sizes=("",)),
     )
 }
 
@@ -119,6 +126,14 @@ class Worker:
         reply: dict[str, Any] = json.loads(line)
         return reply
 
+    def failure(self) -> PeerFailed | None:
+        """Receive an answer that says nothing, or what there was instead."""
+        try:
+            self.receive()
+        except PeerFailed as error:
+            return error
+        return None
+
     def ask(self, **request: Any) -> dict[str, Any]:
         """Send and receive."""
         self.send(**request)
@@ -170,9 +185,9 @@ def _total(workers: Sequence[Worker]) -> float | None:
     return None if None in used else sum(value for value in used if value is not None)
 
 
-def load_all(workers: Mapping[str, Worker], case: Case) -> None:
-    """All peers at once, since loading is not timed."""
+def load_all(workers: Mapping[str, Worker], case: Case) -> dict[str, PeerFailed]:
+    """All peers at once, since loading is not timed. Returns those that could not."""
     for worker in workers.values():
         worker.send(do="load", case=case.name)
-    for worker in workers.values():
-        worker.receive()
+    errors = {name: worker.failure() for name, worker in workers.items()}
+    return {name: error for name, error in errors.items() if error is not None}

@@ -7,7 +7,8 @@ from typing import ClassVar
 import sentence_transformers
 import transformers
 
-from benchmarks.cases import MODELS, Case
+from benchmarks.cases import Case
+from benchmarks.models import MODELS
 from benchmarks.peers.serving import Peer, Work, serve
 
 

