@@ -120,6 +120,22 @@ def test_a_folder_is_enough_to_know_task_and_tokenizer(folder: Path) -> None:
     assert pipelines.get_task(str(folder)) == "text-classification"
 
 
+@pytest.mark.parametrize(
+    ("family", "task"),
+    [
+        ("gpt2", "text-generation"),
+        ("llama", "text-generation"),
+        ("bart", "summarization"),
+        ("t5", "text2text-generation"),
+        ("mbart", "text2text-generation"),
+        ("marian", "translation"),
+        ("m2m_100", "translation"),
+    ],
+)
+def test_what_a_model_writes_is_known_from_its_config(family: str, task: str) -> None:
+    assert pipelines.get_task(str(GOLDEN / "pipelines_c" / family)) == task
+
+
 def test_a_model_object_brings_its_tokenizer_and_task(folder: Path) -> None:
     loaded = AutoModelForSequenceClassification.from_pretrained(folder)
     pipe = pipeline(model=loaded)

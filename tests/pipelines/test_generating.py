@@ -84,6 +84,24 @@ def test_what_generation_does_not_have_is_refused_before_any_work(task: str, fam
             give(generation_config={"num_beams": 2})
 
 
+def test_parameters_of_transformers_that_say_how_it_computes_change_nothing() -> None:
+    pipe = written.make("text-generation", "gpt2", **GREEDY, use_cache=True)
+    assert pipe("hello", cache_implementation="static", low_memory=True) == pipe("hello")
+    with pytest.raises(InvalidArgument, match="contrastive search"):
+        pipe("hello", penalty_alpha=0.6)
+
+
+def test_a_call_may_take_back_what_the_constructor_said() -> None:
+    for task, family in (("text-generation", "gpt2"), ("summarization", "bart")):
+        pipe = written.make(task, family, **GREEDY, return_tensors=True)
+        assert pipe("hello", return_tensors=False) == written.make(task, family, **GREEDY)("hello")
+        assert pipe("hello", return_type="TEXT" if task == "summarization" else "FULL_TEXT") == pipe(
+            "hello", return_tensors=False
+        )
+        with pytest.raises(InvalidArgument, match="return_type='words' is not a choice"):
+            pipe("hello", return_type="words")
+
+
 def test_the_input_may_be_given_by_name() -> None:
     for task, family, name in (
         ("summarization", "bart", "inputs"),

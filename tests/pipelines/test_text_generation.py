@@ -133,6 +133,8 @@ def test_a_prompt_that_is_too_long_is_refused_or_loses_its_beginning() -> None:
         pipe(long, handle_long_generation="hole", max_new_tokens=64)
     (cut,) = pipe(long, truncation=True, max_length=20, max_new_tokens=3)
     assert cut["generated_token_ids"][:20] == ids[:20]
+    (cut,) = pipe(long, truncation=True, handle_long_generation="hole")
+    assert cut["generated_token_ids"][:54] == ids[10:64]
     (text,) = pipe(long, handle_long_generation="hole", return_tensors=None, return_full_text=True)
     assert text["generated_text"].startswith(long)
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from ..errors import ConfigError, InvalidArgument, UnknownArgument, did_you_mean
 from ..weights.source import Source, read_json
 
-__all__ = ["FILE_NAME", "GenerationConfig", "load_generation_config", "takes_none"]
+__all__ = ["FILE_NAME", "OTHER_NAMES", "GenerationConfig", "load_generation_config", "takes_none"]
 
 FILE_NAME = "generation_config.json"
 
@@ -249,6 +249,9 @@ _UNSUPPORTED = {
     "token_healing": "token healing",
     "assistant_early_exit": "early exit",
 }
+OTHER_NAMES = (*_IGNORED, *_UNSUPPORTED)
+"""transformers' parameters that are no fields of a GenerationConfig here."""
+
 _OFF: tuple[Any, ...] = (None, False, 0, 0.0)
 
 

@@ -15,7 +15,7 @@ from ..errors import HubUnavailable, InvalidArgument
 from .base import Pipeline
 from .parameters import check_names
 from .placement import check_device, check_device_map, check_dtype, check_framework
-from .tasks import TRANSLATIONS, Task, check_task, task_of_architectures, tasks_of_head
+from .tasks import TASKS, TRANSLATIONS, Task, check_task, task_of_architectures, tasks_of_head
 
 __all__ = ["get_task", "pipeline"]
 
@@ -96,13 +96,16 @@ def pipeline(
 
 
 def get_task(model: str, token: str | bool | None = None, **finding: Any) -> str:
-    """The task of a checkpoint, by the architecture that its config names.
+    """The task of a checkpoint, by the architecture that its config names, or the only task it has parameters for.
 
     Raises InvalidArgument where it names none, CheckpointNotFound, HubUnavailable.
     """
     from ..models import AutoConfig
 
-    return task_of_architectures(AutoConfig.from_pretrained(model, token=token, **finding).architectures, str(model))
+    config = AutoConfig.from_pretrained(model, token=token, **finding)
+    task = task_of_architectures(config.architectures, str(model))
+    named = list(config.task_specific_params or {})
+    return named[0] if task == "text2text-generation" and len(named) == 1 and named[0] in TASKS else task
 
 
 # -- the model and the tokenizer -------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import InvalidArgument, PanpipeError, UnknownArgument
 from ..generation import GenerationConfig, Job, Prompt, generate_many, prepared
+from ..generation.config import OTHER_NAMES
 from ..generation.sampling import checked_seed
 from .base import Parameters, Pipeline
 from .inputs import Interrupted, shown
@@ -25,7 +26,7 @@ __all__ = ["GENERATION_ARGUMENTS", "GeneratingPipeline", "Writing", "as_tensor",
 
 _log = logging.getLogger("panpipe")
 
-_CONFIG = tuple(f.name for f in fields(GenerationConfig))
+_CONFIG = (*(f.name for f in fields(GenerationConfig)), *OTHER_NAMES)
 _CALLABLES = ("logits_processor", "prefix_allowed_tokens_fn", "stopping_criteria")
 _ASSISTANT = ("assistant_model", "assistant_tokenizer")
 GENERATION_ARGUMENTS = (*_CONFIG, "generation_config", *_CALLABLES, "streamer", *_ASSISTANT)
@@ -278,10 +279,10 @@ def as_tensor(ids: Sequence[int], kind: str) -> Any:
 
 
 def checked_tensors(return_tensors: Any) -> str | None:
-    """What kind of tensor: "np" or "pt", or None for texts.   Raises InvalidArgument."""
+    """What kind of tensor: "np" or "pt", "" for texts, None where nothing was said.   Raises InvalidArgument."""
     if return_tensors not in (None, True, False, "np", "pt"):
         raise InvalidArgument(f'return_tensors={return_tensors!r}: give True or "np", or "pt" for PyTorch.')
-    return "np" if return_tensors is True else (return_tensors or None)
+    return "np" if return_tensors is True else return_tensors or ("" if return_tensors is False else None)
 
 
 def most_new(config: GenerationConfig) -> int:

@@ -58,9 +58,9 @@ class PivotTranslationPipeline(TranslationPipeline):
         halves = languages_of(*first), languages_of(*second)
         source, target = _ends(kwargs)
         self.pivot_lang: str = kwargs.pop("pivot_lang", None) or _meeting(*halves)
-        self._first_defaults = {"src_lang": source, "tgt_lang": self.pivot_lang, "task": "translation"}
         options = {name: value for name, value in kwargs.items() if name not in (*_OF_THE_SECOND, *_OF_THE_PIVOT)}
-        self.first = TranslationPipeline(*first, **{**options, **self._first_defaults})
+        to_pivot = {"src_lang": source, "tgt_lang": self.pivot_lang, "task": "translation"}
+        self.first = TranslationPipeline(*first, **{**options, **to_pivot})
         super().__init__(*second, **{**kwargs, "tgt_lang": target})
         _log.warning(
             "%s to %s by way of %s: %s, then %s.",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from ..errors import PanpipeError, TooLong
+from ..errors import InvalidArgument, PanpipeError, TooLong
 from ..generation import GenerationConfig
 from .base import Encoded, Parameters
 from .documents import packed, parts_within
@@ -78,8 +78,8 @@ class Text2TextGenerationPipeline(GeneratingPipeline):
         return_seed: bool | None = None,
         **generate_kwargs: Any,
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        if return_type is not None and return_tensors is None:
-            return_tensors = getattr(return_type, "name", str(return_type)).upper() == "TENSORS"
+        if return_type is not None:
+            return_tensors = _is_of_tensors(return_type)
         postprocess = {
             "return_tensors": checked_tensors(return_tensors),
             "clean_up_tokenization_spaces": clean_up_tokenization_spaces,
@@ -200,7 +200,7 @@ class Text2TextGenerationPipeline(GeneratingPipeline):
         self,
         outputs: Outputs,
         *,
-        return_tensors: str | None = None,
+        return_tensors: str = "",
         clean_up_tokenization_spaces: bool = False,
         return_seed: bool = False,
         **_: Any,
@@ -244,3 +244,11 @@ class Text2TextGenerationPipeline(GeneratingPipeline):
         if all(len(answer) == 1 for answer in lists):
             return [answer[0] if isinstance(answer, list) else answer for answer in answers]
         return answers
+
+
+def _is_of_tensors(return_type: Any) -> bool:
+    """Whether transformers' ReturnType (or its name) is that of token ids.   Raises InvalidArgument."""
+    name = str(getattr(return_type, "name", return_type)).upper()
+    if name not in ("TENSORS", "TEXT"):
+        raise InvalidArgument(f"return_type={return_type!r} is not a choice. Choices: TENSORS, TEXT.")
+    return name == "TENSORS"

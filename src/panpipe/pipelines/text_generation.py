@@ -109,6 +109,7 @@ class TextGenerationPipeline(GeneratingPipeline):
             "tokenizer_encode_kwargs": tokenizer_encode_kwargs,
             "tools": tools,
             "documents": documents,
+            "max_length": max_length,  # of the prompt too, where it is truncated
         }
         postprocess = {
             "return_type": _return_type(return_full_text, return_tensors, return_text, return_type),
@@ -170,7 +171,7 @@ class TextGenerationPipeline(GeneratingPipeline):
         options = given({name: parameters.get(name) for name in ("truncation", "add_special_tokens")})
         options |= tokenizer_arguments(parameters.get("tokenizer_encode_kwargs") or {}, self)
         if "truncation" in options:
-            options.setdefault("max_length", parameters["config"].max_length)
+            options = given({"max_length": parameters.get("max_length")}) | options
         limit = self.max_length if "truncation" in options else None
         prefixed = [parameters.get("prefix", "") + text for text in texts]
         encoded = encode_within(self.tokenizer, prefixed, None, limit, **options)
@@ -331,6 +332,6 @@ def _return_type(full_text: Any, tensors: Any, text: Any, given: Any) -> str | N
     wished = [name for name, value in wishes.items() if value is not None]
     if len(wished) > 1:
         raise InvalidArgument(f"`{wished[1]}` is mutually exclusive with `{wished[0]}`: give one of them.")
-    if tensors:
-        return "tensors"
+    if tensors is not None:
+        return "tensors" if tensors else "full_text"
     return None if full_text is None else ("full_text" if full_text else "new_text")
