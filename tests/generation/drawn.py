@@ -91,7 +91,7 @@ def setting(family: str, seed: int) -> dict[str, Any]:
         options["eos_token_id"] = ids(draw, draw.randrange(1, 8))
     if options["num_beams"] > 1:
         options.pop("encoder_repetition_penalty", None)
-    if _FORBIDS & set(options) or family == "marian":  # whose checkpoint forces the end
+    if _FORBIDS & set(options) or family in ("bart", "marian"):  # which force the end
         options.pop("exponential_decay_length_penalty", None)
     if "min_length" in options:
         options.pop("min_new_tokens", None)
