@@ -282,6 +282,32 @@ def test_settings_files_are_laid_over_as_transformers_does(name: str, files: dic
     assert ours.model_input_names == theirs.model_input_names
 
 
+LLAMA_SETTINGS: list[dict[str, Any]] = [
+    {"legacy": None},
+    {"legacy": False, "add_prefix_space": True},
+    {"legacy": False, "add_prefix_space": False},
+    {"legacy": True, "add_prefix_space": False},
+    {"add_prefix_space": None},
+    {"add_bos_token": False, "add_eos_token": True},
+    {"bos_token": "<b>", "eos_token": "the"},
+    {"clean_up_tokenization_spaces": True, "use_default_system_prompt": True},
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("settings", LLAMA_SETTINGS, ids=str)
+def test_llamas_settings_mean_what_they_mean_in_transformers(settings: dict[str, Any], tmp_path: Path) -> None:
+    folder = tmp_path / "it"
+    shutil.copytree(GOLDEN / "llama", folder)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer", **settings}))
+    theirs, ours = transformers.AutoTokenizer.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    for text in [*TEXTS, "<s> a</s>b <b> c"]:
+        same_call(ours, theirs, (text, "b"), {"return_offsets_mapping": True})
+        ids = theirs(text).input_ids
+        for skip in (False, True):
+            assert ours.decode(ids, skip) == theirs.decode(ids, skip)
+
+
 # -- tokenizers that transformers has in Python -----------------------------------------------------------------------
 
 

@@ -240,7 +240,12 @@ def _prefix(settings: Settings) -> str:
     """Which words get a ▁ in front that the text has no space for."""
     if not settings.get("add_prefix_space", True):
         return "never"
-    return "always" if settings.get("legacy", True) else "first"
+    return "always" if _is_legacy(settings) else "first"
+
+
+def _is_legacy(settings: Settings) -> bool:
+    """The setting of T5 and Llama; true where it is null."""
+    return settings.get("legacy") in (None, True)
 
 
 def merges_of(vocab: Mapping[str, int], scores: Mapping[str, float]) -> list[tuple[str, str]]:
@@ -359,7 +364,7 @@ def llama_pieces(model: SentencePieceModel, settings: Settings) -> Pieces:
 
 def llama_normalizer(model: SentencePieceModel, settings: Settings) -> Any:
     """Spaces as ▁, and one in front of every stretch of text: the legacy way. The later one does it in words."""
-    if not settings.get("legacy", True):
+    if not _is_legacy(settings):
         return None
     prefix = [normalizers.Prepend("▁")] if _has_prefix(settings) else []
     return normalizers.Sequence([*prefix, normalizers.Replace(" ", "▁")])
@@ -367,7 +372,7 @@ def llama_normalizer(model: SentencePieceModel, settings: Settings) -> Any:
 
 def llama_pre_tokenizer(settings: Settings) -> Any:
     """The text as one word, with a ▁ in front of the first stretch alone: the way after the legacy one."""
-    if settings.get("legacy", True):
+    if _is_legacy(settings):
         return None
     scheme = "first" if _has_prefix(settings) else "never"
     return pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=scheme, split=False)
@@ -380,8 +385,7 @@ def llama_decoder(settings: Settings) -> Any:
 
 
 def _has_prefix(settings: Settings) -> bool:
-    given = settings.get("add_prefix_space")
-    return True if given is None else bool(given)
+    return bool(settings.get("add_prefix_space", True))
 
 
 def gemma_pieces(model: SentencePieceModel, settings: Settings) -> Pieces:

@@ -50,6 +50,7 @@ _TOKENIZER = _Group(
         ("tokenizer.model",),
     ),
 )
+_ALONE = [_Group((), ((name,),)) for name in ("target_vocab.json", "additional_chat_templates/tool_use.jinja")]
 _WEIGHTS = _Group((), tuple((name,) for name in WEIGHT_FILES))
 
 
@@ -217,9 +218,7 @@ class HubRepo(Source):
 
 
 def _group(name: str) -> _Group:
-    """The group of a file; one of another name stands alone."""
-    alone = _Group((), ((name,),))
-    return next((group for group in (_TOKENIZER, _WEIGHTS, _CONFIG) if group.has(name)), alone)
+    return next((group for group in (_TOKENIZER, _WEIGHTS, *_ALONE) if group.has(name)), _CONFIG)
 
 
 def _is_plain(path: str) -> bool:
