@@ -1,6 +1,8 @@
 """How near the native kernels come to what this machine can do.
 
-    nice -n -19 python benchmarks/kernels.py [--threads 2] [--isa avx512] [layers matmul attention overhead]
+    nice -n -19 python benchmarks/kernels.py [--threads 2] [--isa avx512] [part ...]
+
+Parts: layers, matmul, attention, decoding, logits, overhead.
 
 Every figure stands beside the limit measured in the same second: the processor's multiply-adds for work that computes,
 its reading of memory for work that streams weights. Ratios survive a busy machine better than times do.
@@ -105,10 +107,19 @@ def layers(ops: NativeOps, num_threads: int) -> None:
 
 def matmul(ops: NativeOps, num_threads: int) -> None:
     print("| in x out | rows | us | of FMA peak | GB/s of weights |\n|---|---|---|---|---|")
-    for k, n in [(768, 768), (768, 2304), (768, 3072), (3072, 768), (384, 1536)]:
+    for k, n in [
+        (768, 768),
+        (768, 2304),
+        (768, 3072),
+        (3072, 768),
+        (384, 1536),
+        (512, 2048),
+        (512, 59514),
+        (768, 50257),
+    ]:
         # More weights than the caches hold, as a model has.
         weights = [ops.linear_weights(normal(n, k), normal(n)) for _ in range(max(1, 80_000_000 // (4 * n * k)))]
-        for m in (1, 4, 8, 16, 32, 64, 128, 1024):
+        for m in (1, 2, 4, 8, 16, 32, 64, 128, 1024)[: 6 if n > 10_000 else None]:
             x, turn = normal(m, k), iter(range(1 << 60))
             call = lambda x=x, turn=turn, weights=weights: ops.linear(x, weights[next(turn) % len(weights)])  # noqa: E731
             seconds, share = with_limit(call, 2.0 * m * n * k, num_threads)
@@ -136,16 +147,64 @@ def attention(ops: NativeOps, num_threads: int) -> None:
             print(f"| {case}, heads {heads} x {size} | {seconds * 1e6:.0f} | {share:.1%} |", flush=True)
 
 
+def decoding(ops: NativeOps, num_threads: int) -> None:
+    print("| a step's attention | us | GB/s of keys and values | of memory rate |\n|---|---|---|---|")
+    cases = {  # keys of each sequence, queries of each, heads, key/value heads, head size
+        "GPT-2, 160 tokens": ([160], 1, 12, 12, 64),
+        "GPT-2, 4 x 160 tokens": ([160] * 4, 1, 12, 12, 64),
+        "GPT-2, 10,000 tokens": ([10_000], 1, 12, 12, 64),
+        "GPT-2, 160 tokens, 8 drafts": ([160], 8, 12, 12, 64),
+        "Marian, 32 x 40 tokens": ([40] * 32, 1, 8, 8, 64),
+        "Marian, 8 sources of 32, 4 beams each": ([32] * 8, 4, 8, 8, 64),
+        "Qwen2-0.5B, 1,000 tokens": ([1000], 1, 14, 2, 64),
+    }
+    for name, (lengths, queries, heads, kv_heads, size) in cases.items():
+        counts, q = [-(-n // 16) for n in lengths], normal(queries * len(lengths), heads * size)
+        ends = np.cumsum(counts)
+        tables = np.stack([np.arange(end - counts[0], end, dtype=np.int32) for end in ends])
+        bytes_read = sum(lengths) * 2 * kv_heads * size * 4.0
+        caches = ops.new_cache(2 + int(80e6 / bytes_read), int(ends[-1]) * 16, 2 * kv_heads * size)  # as layers have
+        caches[:] = 0.5
+        options: dict[str, Any] = {"block_size": 16, "num_heads": heads, "num_kv_heads": kv_heads, "causal": True}
+        arguments = (tables, offsets_of([queries] * len(lengths)), np.array(lengths, np.int32))
+        turn = iter(range(1 << 60))
+        call = lambda q=q, c=caches, a=arguments, o=options, turn=turn: ops.paged_attention(  # noqa: E731
+            q, c[next(turn) % len(c)], *a, **o
+        )
+        seconds = median_seconds(call)
+        rate = bytes_read / seconds / 1e9
+        print(f"| {name} | {seconds * 1e6:.0f} | {rate:.1f} | {rate / memory_rate(num_threads, 0.2):.1%} |", flush=True)
+
+
+def logits(ops: NativeOps, _: int) -> None:
+    print("| on logits | rows x columns | us |\n|---|---|---|")
+    for rows, columns in ((1, 50_257), (32, 59_514), (1, 256_206)):
+        x = normal(rows, columns)
+        calls: dict[str, Callable[[], object]] = {
+            "log_softmax": lambda x=x: ops.log_softmax(x),  # type: ignore[misc]
+            "top 8": lambda x=x: ops.top(x, 8),  # type: ignore[misc]
+            "top 50": lambda x=x: ops.top(x, 50),  # type: ignore[misc]
+        }
+        for name, call in calls.items():
+            print(f"| {name} | {rows} x {columns} | {median_seconds(call) * 1e6:.0f} |", flush=True)
+
+
 def overhead(ops: NativeOps, _: int) -> None:
     print("| call on one token of 4 | us |\n|---|---|")
     x, w = normal(1, 4), normal(4)
     packed = ops.linear_weights(normal(4, 4), w)
     one = offsets_of([1])
-    index, table = np.zeros(1, np.int32), normal(3, 4)
+    index, table, cache, tables = np.zeros(1, np.int32), normal(3, 4), normal(16, 8), np.zeros((1, 1), np.int32)
     calls: dict[str, Callable[[], object]] = {
         "linear": lambda: ops.linear(x, packed, "gelu", x),
         "layer_norm": lambda: ops.layer_norm(x, w, w, EPSILON),
         "attention": lambda: ops.attention(x, x, x, one, one, num_heads=1),
+        "paged_attention": lambda: ops.paged_attention(x, cache, tables, one, one[1:], block_size=16, num_heads=1),
+        "store": lambda: ops.store(cache[:, :4], index, x),
+        "rotate": lambda: ops.rotate(x, w[None, :2], w[None, 2:], index, 1),
+        "gate": lambda: ops.gate(x, "silu"),
+        "log_softmax": lambda: ops.log_softmax(x),
+        "top": lambda: ops.top(x, 1),
         "embed": lambda: ops.embed([table], [index]),
         "pool": lambda: ops.pool(x, one, "mean"),
     }
@@ -154,7 +213,14 @@ def overhead(ops: NativeOps, _: int) -> None:
         print(f"| {name} | {median_seconds(loop) * 1e3:.2f} |", flush=True)
 
 
-PARTS = {"layers": layers, "matmul": matmul, "attention": attention, "overhead": overhead}
+PARTS = {
+    "layers": layers,
+    "matmul": matmul,
+    "attention": attention,
+    "decoding": decoding,
+    "logits": logits,
+    "overhead": overhead,
+}
 
 
 def main() -> None:
