@@ -162,32 +162,36 @@ class GeneratingPipeline(Pipeline):
     # -- running -----------------------------------------------------------------------------------------------------
 
     def run(self, items: Iterable[Item], batch_size: int | None = None, **parameters: Any) -> None:
-        """Generate for all items together; the `extra.job` of each then has its texts."""
+        """Generate for all items together; the `extra.job` of each then has its texts.
+
+        Raises Interrupted for Ctrl-C; what was made until then is in the jobs.
+        """
         config: GenerationConfig = parameters["config"]
-        is_fixed = not config.do_sample or parameters.get("seed") is not None
-        alike: dict[Any, list[Item]] = {}
-        for item in dict.fromkeys(items):  # of equal prompts with equal answers, one is run
-            alike.setdefault(tuple(item.token_ids) if is_fixed else item, []).append(item)
         streamer = parameters.pop("streamer", None)
+        alike = _alike(items, has_chance=config.do_sample and parameters.get("seed") is None)
         if streamer is not None:
-            self._begin_stream(streamer, [same[0] for same in alike.values()], config)
+            self._begin_stream(streamer, [same[0] for same in alike], config)
             parameters["on_tokens"] = lambda ids: [streamer.put(np.array([token], np.int64)) for token in ids]
-        prompts = [self.prompt(same, **parameters) for same in alike.values()]
-        most, bar = batch_size or len(prompts), parameters.get("progress", False)
-        jobs: list[Job] = []
+        prompts = [self.prompt(same, **parameters) for same in alike]
         try:
-            for begin in range(0, len(prompts), most or 1):
-                some = prompts[begin : begin + most]
-                for job in generate_many(self.model, some, tokenizer=self.tokenizer, progress=bar):
-                    jobs.append(job)
-                    for item in job.prompt.tag:
-                        item.extra.job = job
-                if any(map(_was_cancelled, jobs)):
-                    raise Interrupted
+            jobs = list(self._done(prompts, batch_size or len(prompts), parameters.get("progress", False)))
         finally:
             if streamer is not None:
                 streamer.end()
         self.say_seeds(jobs)
+
+    def _done(self, prompts: Sequence[Prompt], most: int, progress: bool) -> Iterator[Job]:
+        """The jobs of the prompts, at most so many at a time, each given to the items that it is for."""
+        for begin in range(0, len(prompts), most or 1):
+            some = prompts[begin : begin + most]
+            is_stopped = False
+            for job in generate_many(self.model, some, tokenizer=self.tokenizer, progress=progress):
+                is_stopped = is_stopped or _was_stopped(job)
+                for item in job.prompt.tag:
+                    item.extra.job = job
+                yield job
+            if is_stopped:
+                raise Interrupted
 
     def say_seeds(self, jobs: Sequence[Job]) -> None:
         """Tell the seeds that were drawn, where somebody listens."""
@@ -247,7 +251,15 @@ def _with_own_bar(parameters: Parameters) -> Parameters:
     )
 
 
-def _was_cancelled(job: Job) -> bool:
+def _alike(items: Iterable[Item], has_chance: bool) -> list[list[Item]]:
+    """Each item with its equals, which need not be run too; where chance decides, every item is itself."""
+    alike: dict[Any, list[Item]] = {}
+    for item in dict.fromkeys(items):
+        alike.setdefault(item if has_chance else tuple(item.token_ids), []).append(item)
+    return list(alike.values())
+
+
+def _was_stopped(job: Job) -> bool:
     """Whether Ctrl-C came before the job's end."""
     return job.error is None and (not job.results or any(text.reason == "cancelled" for text in job.results))
 

@@ -18,7 +18,7 @@ from .language_names import english_name, key_of, script_of
 
 __all__ = ["Direction", "Languages", "find_code", "languages_of"]
 
-_MARK = re.compile(r">>([^<>\s]+)<<")
+_SHOWN = 40  # languages in an error
 _OPUS = re.compile(r"opus-mt-(?:tc-)?(?:big-|base-|tiny-)?([A-Za-z_+]+)-([A-Za-z_+]+)$")
 
 
@@ -143,7 +143,7 @@ def languages_of(model: Any, tokenizer: Any) -> Languages:
     if getattr(model.config, "model_type", "") != "marian":
         return Languages(name)
     source, target = _pair_of(name, tokenizer)
-    marks = tuple(found[1] for token in tokenizer.get_vocab() if (found := _MARK.fullmatch(token)))
+    marks = tuple(mark.removeprefix(">>").removesuffix("<<") for mark in tokenizer.supported_language_codes)
     return Languages(name, {}, _parts(source), _parts(target), marks)
 
 
@@ -170,10 +170,12 @@ def _only_key(codes: tuple[str, ...]) -> str | None:
 
 
 def _unknown(argument: str, given: str, known: Iterable[str], what: str, advice: str = "") -> InvalidArgument:
+    known = list(known)
     names = {english_name(key).casefold(): code for code in known if (key := key_of(code))}
+    listed = ", ".join(known[:_SHOWN]) + (f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else "")
     hint = did_you_mean(given.casefold(), [*known, *names])
     key = key_of(given)
     meant = f" ({english_name(key)})" if key else ""
     return InvalidArgument(
-        f"{argument}={given!r}{meant} is not one of the languages here: {what} {', '.join(known)}.{hint}{advice}"
+        f"{argument}={given!r}{meant} is not one of the languages here: {what} {listed}.{hint}{advice}"
     )

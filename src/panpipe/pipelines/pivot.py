@@ -21,7 +21,10 @@ __all__ = ["PivotTranslationPipeline", "translation_of_two"]
 _log = logging.getLogger("panpipe")
 
 _OF_THE_PIVOT = ("pivot_lang", "return_pivot")
-_OF_THE_SECOND = ("num_return_sequences", "tgt_lang", "return_tensors", "return_type", "return_text", "return_seed")
+_OF_THE_SECOND = (
+    *("num_return_sequences", "tgt_lang", "streamer"),
+    *("return_tensors", "return_type", "return_text", "return_seed"),
+)
 
 Loaded = tuple[Any, Any]
 """A model and its tokenizer."""

@@ -37,7 +37,7 @@ class TextGenerationPipeline(GeneratingPipeline):
 
     Inputs: a string; a conversation, which is a list of messages {"role", "content"}; a list or stream of these.
     The answer for a text: [{"generated_text"}], one for each of num_return_sequences; for a conversation, the text is
-    the list of its messages and the new one. It is sampled, unless the model or the caller says do_sample=False.
+    the list of its messages and the new one. It is sampled: do_sample=False gives the likeliest.
     return_full_text: False for the new text alone.
     return_tensors: True for the ids ("generated_token_ids") as a list, the prompt's among them.
     clean_up_tokenization_spaces: False keeps the spaces before English punctuation.
