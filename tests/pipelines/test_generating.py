@@ -91,6 +91,18 @@ def test_parameters_of_transformers_that_say_how_it_computes_change_nothing() ->
         pipe("hello", penalty_alpha=0.6)
 
 
+def test_parameters_of_generation_may_come_in_a_dictionary() -> None:
+    pipe = written.make("text-generation", "gpt2", **GREEDY)
+    assert pipe("hello", generate_kwargs={"max_new_tokens": 3, "num_beams": 2}) == pipe(
+        "hello", max_new_tokens=3, num_beams=2
+    )
+    assert pipe("hello", generate_kwargs={"max_new_tokens": 3}, max_new_tokens=4) == pipe("hello", max_new_tokens=4)
+    with pytest.raises(UnknownArgument, match="Did you mean 'num_beams'"):
+        pipe("hello", generate_kwargs={"num_beam": 2})
+    with pytest.raises(UnknownArgument, match="no parameter of generation"):
+        pipe("hello", generate_kwargs={"return_full_text": False})
+
+
 def test_a_call_may_take_back_what_the_constructor_said() -> None:
     for task, family in (("text-generation", "gpt2"), ("summarization", "bart")):
         pipe = written.make(task, family, **GREEDY, return_tensors=True)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import InvalidArgument, PanpipeError, UnknownArgument
+from ..errors import InvalidArgument, PanpipeError, UnknownArgument, did_you_mean
 from ..generation import GenerationConfig, Job, Prompt, generate_many, prepared
 from ..generation.config import OTHER_NAMES
 from ..generation.sampling import checked_seed
@@ -29,7 +29,7 @@ _log = logging.getLogger("panpipe")
 _CONFIG = (*(f.name for f in fields(GenerationConfig)), *OTHER_NAMES)
 _CALLABLES = ("logits_processor", "prefix_allowed_tokens_fn", "stopping_criteria")
 _ASSISTANT = ("assistant_model", "assistant_tokenizer")
-GENERATION_ARGUMENTS = (*_CONFIG, "generation_config", *_CALLABLES, "streamer", *_ASSISTANT)
+GENERATION_ARGUMENTS = (*_CONFIG, "generation_config", "generate_kwargs", *_CALLABLES, "streamer", *_ASSISTANT)
 """What generation is told, beside a pipeline's own parameters."""
 
 
@@ -91,10 +91,12 @@ class GeneratingPipeline(Pipeline):
     ) -> dict[str, Any]:
         """The parameters of the forward step, from those that a task does not take for itself.
 
-        stop_sequence: a string or several, each of which ends a text.   more: further ones.
-        Raises InvalidArgument.
+        stop_sequence: a string or several, each of which ends a text.   more: further ones. A dictionary
+        `generate_kwargs` among them holds some more.
+        Raises InvalidArgument, UnknownArgument.
         """
         forward = given({**generate_kwargs, **more})
+        forward = {**_together(forward.pop("generate_kwargs", {})), **forward}
         for name in _ASSISTANT:
             if name in forward:
                 raise InvalidArgument(
@@ -262,6 +264,15 @@ def _alike(items: Iterable[Item], has_chance: bool) -> list[list[Item]]:
 def _was_stopped(job: Job) -> bool:
     """Whether Ctrl-C came before the job's end."""
     return job.error is None and (not job.results or any(text.reason == "cancelled" for text in job.results))
+
+
+def _together(generate_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of generation that came in one dictionary.   Raises UnknownArgument."""
+    for name in generate_kwargs:
+        if name not in (*GENERATION_ARGUMENTS, "seed"):
+            near = did_you_mean(name, GENERATION_ARGUMENTS)
+            raise UnknownArgument(f"generate_kwargs has {name!r}, which is no parameter of generation.{near}")
+    return given(generate_kwargs)
 
 
 def _strings(stops: str | Sequence[str] | None) -> list[str]:
