@@ -15,7 +15,7 @@ from .jobs import Generated
 from .lanes import Lane
 from .outputs import NO_SCORE, Kept
 from .plan import Plan
-from .processors import Candidates, Ids, Row, log_probabilities, normalized
+from .processors import Candidates, Row, log_probabilities, normalized
 from .sampling import check, draw_several, generator_of
 from .searches import Rows, Search
 from .stopping import Reason
@@ -34,7 +34,7 @@ class Beam:
     """
 
     lane: Lane
-    ids: Ids
+    ids: list[int]
     score: np.float32
     parents: tuple[int, ...] = ()
 
@@ -51,7 +51,7 @@ class Candidate(NamedTuple):
 class Ended:
     """A text that ended, with its final score."""
 
-    ids: Ids
+    ids: list[int]
     score: np.float32
     reason: Reason
     parents: tuple[int, ...]
@@ -62,8 +62,7 @@ class Beams(Search):
 
     def __init__(self, plan: Plan, decoder: Decoder, source: Source | None) -> None:
         super().__init__(plan, decoder, source)
-        ids = np.array(plan.ids, np.int64)
-        self.beams = [Beam(self.lanes[0], ids, np.float32(0))]
+        self.beams = [Beam(self.lanes[0], list(plan.ids), np.float32(0))]
         self.ended: list[Ended] = []
         self._kept = Kept([], [], []) if plan.config.keeps_steps else None
         self._made = 0
@@ -98,7 +97,7 @@ class Beams(Search):
         if len(texts) < config.num_return_sequences and not self.is_done:
             texts += [Ended(b.ids, self._final(b.score), unfinished, b.parents) for b in self.beams]
         return [
-            Generated(text.ids[start:].tolist(), text.reason, float(text.score), list(text.parents))
+            Generated(text.ids[start:], text.reason, float(text.score), list(text.parents))
             for text in texts[: config.num_return_sequences]
         ]
 
@@ -111,9 +110,10 @@ class Beams(Search):
         """The best (or drawn) continuations of all beams together: enough that num_beams of them do not end."""
         plan, config = self.plan, self.plan.config
         scores = plan.ops.log_softmax(logits)
-        for beam, row in zip(self.beams, scores, strict=True):
+        for beam, row in zip(self.beams if plan.edits else [], scores, strict=False):
+            ids = np.array(beam.ids, np.int64)
             for edit in plan.edits:
-                edit(beam.ids, row)
+                edit(ids, row)
         if config.renormalize_logits and plan.edits and not plan.filters:
             scores = log_probabilities(scores)
         count = max(2, 1 + len(config.eos_token_ids)) * config.num_beams
@@ -162,11 +162,11 @@ class Beams(Search):
     def _is_full(self) -> bool:
         return len(self.ended) == self.plan.config.num_beams
 
-    def _ids(self, candidate: Candidate) -> Ids:
-        return np.append(self.beams[candidate.beam].ids, candidate.token)
+    def _ids(self, candidate: Candidate) -> list[int]:
+        return [*self.beams[candidate.beam].ids, candidate.token]
 
     def _reason(self, candidate: Candidate) -> Reason | None:
-        return self.plan.stop.reason(candidate.token, self._made, lambda: self._ids(candidate))
+        return self.plan.stop.reason(candidate.token, self._made, lambda: np.array(self._ids(candidate)))
 
     def _final(self, score: np.float32) -> np.float32:
         return score / np.float32(float(max(self._made, 1)) ** self.plan.config.length_penalty)

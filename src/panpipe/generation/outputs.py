@@ -16,7 +16,6 @@ import numpy.typing as npt
 from ..models.edge import ModelOutput
 from .config import GenerationConfig
 from .jobs import Job
-from .processors import Ids
 
 __all__ = [
     "GenerateBeamDecoderOnlyOutput",
@@ -43,7 +42,7 @@ class Kept:
 
     scores: list[Array]
     logits: list[Array]
-    beams: list[list[Ids]] = field(default_factory=list)
+    beams: list[list[list[int]]] = field(default_factory=list)
 
 
 @dataclass
