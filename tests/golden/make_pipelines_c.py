@@ -38,6 +38,12 @@ FAMILIES = {
     "marian": ("marian", "marian"),
     "mbart": ("mbart50", "mbart"),
     "m2m_100": ("m2m100", "m2m_100"),
+    "nllb": ("nllb", "m2m_100"),
+}
+CODES = {  # Korean, English, French
+    "mbart": ("ko_KR", "en_XX", "fr_XX"),
+    "m2m_100": ("ko", "en", "fr"),
+    "nllb": ("kor_Hang", "eng_Latn", "fra_Latn"),
 }
 HEADS = {"gpt2": "CausalLM", "llama": "CausalLM"}
 
@@ -89,7 +95,7 @@ def config_of(family: str, tokenizer: Any) -> Any:
         values |= {"decoder_start_token_id": tokenizer.pad_token_id, "forced_eos_token_id": 0}
     if family == "t5":
         values |= {"decoder_start_token_id": 0}
-    if family in ("mbart", "m2m_100"):
+    if family in CODES:
         values |= {"decoder_start_token_id": 2, "forced_eos_token_id": 2}
     if family == "gpt2":
         values |= {"task_specific_params": {"text-generation": {"do_sample": True, "max_length": 30}}}
@@ -144,7 +150,7 @@ def cases() -> Iterator[dict[str, Any]]:
     yield from ({"family": "marian", **case} for case in translation("translation", "marian"))
     yield from ({"family": "t5", **case} for case in translation("translation_en_to_fr", "t5"))
     yield from ({"family": "t5", **case} for case in translation("translation", "t5"))
-    for family in ("mbart", "m2m_100"):
+    for family in CODES:
         yield from ({"family": family, **case} for case in multilingual(family))
 
 
@@ -237,7 +243,7 @@ def translation(task: str, family: str) -> Iterator[dict[str, Any]]:
 
 
 def multilingual(family: str) -> Iterator[dict[str, Any]]:
-    korean, english, french = ("ko_KR", "en_XX", "fr_XX") if family == "mbart" else ("ko", "en", "fr")
+    korean, english, french = CODES[family]
     task = "translation"
     few = {"max_new_tokens": 7}
     yield case(task, KOREAN, src_lang=korean, tgt_lang=english, **few)

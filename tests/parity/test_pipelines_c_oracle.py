@@ -150,7 +150,7 @@ def test_texts_to_texts(task: str, family: str) -> None:
         assert ours(asked, **options) == theirs(asked, **options), f"{asked!r}, {options}"
 
 
-@pytest.mark.parametrize("family", ["mbart", "m2m_100"])
+@pytest.mark.parametrize("family", ["mbart", "m2m_100", "nllb"])
 def test_translation_between_many_languages(family: str) -> None:
     ours, theirs, draw = written.make("translation", family), oracle("translation", family), random.Random(6)
     codes = sorted(ours.languages.codes)

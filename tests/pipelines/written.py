@@ -13,7 +13,6 @@ FOLDER = Path(__file__).parents[1] / "golden" / "pipelines_c"
 TOKENIZERS = Path(__file__).parents[1] / "golden" / "tokenizers"
 TOKENIZER_OF = {"gpt2": "gpt2", "llama": "smollm", "mbart": "mbart50", "m2m_100": "m2m100"}
 MAX_LENGTHS = {"bart": 64, "t5": 512}
-FAMILIES = ("gpt2", "llama", "bart", "t5", "marian", "mbart", "m2m_100")
 
 
 @cache
