@@ -52,7 +52,7 @@ $(ORACLE)/.installed: $(VENV)/.installed
 	@touch $@
 
 goldens: $(ORACLE)/.installed  ## make the goldens again, from transformers 4.57.6
-	for name in models tokenizers torch_files pipelines_b pipelines_a pipelines_c; do \
+	for name in models tokenizers torch_files pipelines_b pipelines_a generation pipelines_c; do \
 	  HF_HUB_OFFLINE=1 $(ORACLE)/bin/python -m tests.golden.make_$$name || exit 1; done
 
 sanitize: $(VENV)/.tested  ## the kernels under the address, undefined-behaviour and thread sanitizers

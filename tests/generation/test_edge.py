@@ -17,8 +17,9 @@ from panpipe.errors import (
     ShapeError,
     UnknownArgument,
 )
-from panpipe.generation import GenerationConfig
-from panpipe.models import load_model
+from panpipe.generation import GenerationConfig, Prompt, Runner
+from panpipe.generation.decoder import Decoder
+from panpipe.models import CLASSES, CONFIGS, load_model
 from tests.generation.test_golden import GOLDEN, tiny
 
 PROMPTS = [[5, 6, 7, 8], [9, 10], [11, 12, 13]]
@@ -197,6 +198,81 @@ def test_the_models_config_and_the_calls_config_count() -> None:
     assert model.generate([[5, 6, 7]], generation_config=own).shape == (1, 4)
     model.generation_config = model.generation_config.update(max_length=8)
     assert model.generate([[5, 6, 7]], eos_token_id=None).shape[1] == 8
+
+
+def test_an_interruption_returns_what_was_made_with_empty_rows_for_the_rest() -> None:
+    def interrupts(ids: Any, scores: Any) -> bool:
+        if ids.shape[1] == 5:
+            raise KeyboardInterrupt
+        return False
+
+    model = tiny("gpt2")
+    options = {"max_new_tokens": 20, "eos_token_id": None, "return_dict_in_generate": True, "output_scores": True}
+    out = model.generate([[5, 6], [7, 8]], stopping_criteria=[interrupts], pad_token_id=59, **options)
+    assert out.sequences.shape[0] == 2
+    assert 4 <= out.sequences.shape[1] <= 5
+    assert out.sequences[:, :2].tolist() == [[5, 6], [7, 8]]
+    whole = model.generate([[5, 6]], max_new_tokens=2, eos_token_id=None)
+    assert out.sequences[0, :4].tolist() == whole[0].tolist()
+
+
+def test_guessing_ahead_changes_no_text_of_a_real_model() -> None:
+    for family in ("gpt2", "llama", "t5", "bart"):
+        model = tiny(family)
+        ids = np.array([[5, 6, 7, 8, 9, 5, 6, 7, 8, 9, 5, 6]])
+        for options in ({}, {"do_sample": True, "seed": 1, "temperature": 0.4}, {"repetition_penalty": 0.5}):
+            asks = {"max_new_tokens": 40, "num_beams": 1, "eos_token_id": None, "forced_eos_token_id": None, **options}
+            without = model.generate(ids, prompt_lookup_num_tokens=0, **asks)
+            for most in (None, 6):
+                assert (model.generate(ids, prompt_lookup_num_tokens=most, **asks) == without).all(), (family, options)
+
+
+def test_every_block_of_the_cache_comes_back() -> None:
+    for family in ("llama", "marian"):
+        decoder = Decoder(tiny(family), tokens=2000)
+        room = decoder.room()
+        runner = Runner(decoder=decoder)
+        draw = np.random.default_rng(1)
+
+        def fails(ids: Any, scores: Any) -> Any:
+            raise RuntimeError("mine")
+
+        base = GenerationConfig(max_new_tokens=15, eos_token_id=[3, 4, 5, 6], decoder_start_token_id=59)
+        settings = [
+            {},
+            {"num_beams": 3},
+            {"do_sample": True, "num_return_sequences": 3},
+            {"num_beams": 2, "do_sample": True},
+        ]
+        jobs = []
+        for number in range(24):
+            ids = draw.integers(7, 50, draw.integers(1, 30)).tolist()
+            processors = [fails] if number % 7 == 3 else []
+            jobs.append(runner.add(Prompt(ids, base.update(**settings[number % 4]), processors=processors)))
+            runner.step()
+            if number % 5 == 4:
+                runner.cancel(jobs[-2])
+        while not runner.is_idle:
+            runner.step()
+        assert all(job.is_done for job in jobs)
+        assert decoder.room() == room
+
+
+def test_a_source_of_another_vocabulary_is_nothing_to_repeat() -> None:
+    config = CONFIGS["MarianConfig"].from_dict(
+        {
+            **{"vocab_size": 61, "decoder_vocab_size": 40, "share_encoder_decoder_embeddings": False},
+            **{"tie_word_embeddings": False, "d_model": 24, "encoder_layers": 1, "decoder_layers": 1},
+            **{"encoder_attention_heads": 3, "decoder_attention_heads": 3, "decoder_start_token_id": 3},
+        }
+    )
+    model = CLASSES["MarianMTModel"].from_config(config)
+    options = {"encoder_repetition_penalty": 1.5, "encoder_no_repeat_ngram_size": 1, "prompt_lookup_num_tokens": 4}
+    out = model.generate(
+        [[60, 50, 45, 60, 50]], max_new_tokens=12, eos_token_id=None, forced_eos_token_id=None, **options
+    )
+    assert out.shape == (1, 13)
+    assert out.max() < 40
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Generation: greedy search, sampling and beam search over any decoder, many prompts at a time."""
 
 from .config import GenerationConfig, load_generation_config
+from .edge import generate
 from .jobs import Generated, Job, Prompt
 from .priority import prepared
 from .runner import Runner, generate_many
@@ -16,6 +17,7 @@ __all__ = [
     "Runner",
     "TextIteratorStreamer",
     "TextStreamer",
+    "generate",
     "generate_many",
     "load_generation_config",
     "prepared",

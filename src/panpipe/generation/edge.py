@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -106,8 +107,10 @@ def generate(
         _check_stream(prompts)
         streamer.put(outward(begin))
     try:
-        done = generate_many(model, prompts, tokenizer=tokenizer, cache_tokens=cache_tokens, progress=progress)
-        jobs = sorted(done, key=lambda job: int(job.prompt.tag))
+        with closing(
+            generate_many(model, prompts, tokenizer=tokenizer, cache_tokens=cache_tokens, progress=progress)
+        ) as done:
+            jobs = _in_order(prompts, done)
         sequences = _laid_out(begin, jobs, config)
     finally:
         if streamer is not None:
@@ -242,6 +245,16 @@ def _outward(given: Any) -> Callable[[Any], Any]:
     if torch is not None and isinstance(given, torch.Tensor):
         return lambda array: torch.from_numpy(np.ascontiguousarray(array))
     return lambda array: array
+
+
+def _in_order(prompts: Sequence[Prompt], done: Iterable[Job]) -> list[Job]:
+    """The jobs in the prompts' order, empty ones for what an interrupted run did not come to.   Raises their errors."""
+    jobs = [Job(prompt, 0) for prompt in prompts]
+    for job in done:
+        jobs[job.prompt.tag] = job
+        if job.error is not None:
+            raise job.error
+    return jobs
 
 
 def _laid_out(begin: Rectangle, jobs: Sequence[Job], config: GenerationConfig) -> Rectangle:

@@ -135,7 +135,7 @@ def output_of(
     """The output of `generate`.   outward: to the kind of array that came in."""
     named: dict[str, Any] = {"sequences": laid.sequences, "seeds": tuple(job.seed for job in jobs)}
     lanes = max(config.num_beams, config.num_return_sequences)
-    kept = [job.kept for job in jobs]
+    kept = [job.kept or Kept([], []) for job in jobs]
     if config.output_scores:
         named["scores"] = _steps([k.scores for k in kept], lanes)
     if config.output_logits:
@@ -166,9 +166,10 @@ def _all(value: Any, outward: Callable[[Array], Any]) -> Any:
 
 def _steps(jobs: list[list[Array]], lanes: int) -> tuple[Array, ...]:
     """For each job the rows of its steps -> for each step the rows of all jobs, `lanes` each."""
-    vocab = jobs[0][0].shape[1]
+    longest = max(jobs, key=len)
+    vocab = longest[0].shape[1] if longest else 0
     steps = []
-    for step in range(max(map(len, jobs))):
+    for step in range(len(longest)):
         rows = np.zeros((len(jobs), lanes, vocab), np.float32)
         for number, job in enumerate(jobs):
             if step < len(job):

@@ -26,10 +26,15 @@ _log = logging.getLogger("panpipe")
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """ids: what the decoder reads first.   source_ids: what the encoder reads, or None.   most: new tokens at most."""
+    """How a prompt is decoded.
+
+    ids: what the decoder reads first.   source_ids: what the encoder reads, or None.   most: new tokens at most.
+    repeatable: what a text may repeat besides itself: the source, unless its tokens are of another vocabulary.
+    """
 
     ids: list[int]
     source_ids: list[int] | None
+    repeatable: list[int]
     config: GenerationConfig
     most: int
     edits: list[Edit]
@@ -59,6 +64,7 @@ def planned(prompt: Prompt, decoder: Decoder, seed: int, tokenizer: Any = None) 
     width = prompt.width or len(ids)
     most = _most_new(config, len(ids), width, decoder.max_length)
     _check_search(prompt, config)
+    repeatable = (source_ids or []) if decoder.source_vocab_size == decoder.vocab_size else []
     guided = config.guidance_scale not in (None, 1.0)
     if guided and source_ids is not None:
         raise InvalidArgument("guidance_scale is for decoders; an encoder-decoder has no prompt to be led away from.")
@@ -66,12 +72,13 @@ def planned(prompt: Prompt, decoder: Decoder, seed: int, tokenizer: Any = None) 
     return Plan(
         ids=ids,
         source_ids=source_ids,
+        repeatable=repeatable,
         config=config,
         most=most,
         edits=edits_of(
             config,
             Lengths(len(ids), width, most),
-            source_ids=ids if source_ids is None else source_ids,
+            source_ids=ids if source_ids is None else repeatable,
             allowed=prompt.allowed,
             processors=prompt.processors,
         ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -293,7 +293,7 @@ def generate_many(
     cache_tokens: int | None = None,
     decoder: Decoder | None = None,
     progress: bool = False,
-) -> Iterator[Job]:
+) -> Generator[Job, None, None]:
     """Decode prompts together, as many at a time as the cache has room for; each job as soon as it is done.
 
     Jobs come in the order in which they finish; `job.prompt.tag` tells them apart. A prompt that cannot be decoded

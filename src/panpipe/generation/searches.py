@@ -134,7 +134,7 @@ class Texts(Search):
         return [Generated(text.made, text.reason or unfinished) for text in self.texts] or [Generated([], unfinished)]
 
     def kept(self) -> Kept | None:
-        if not self.plan.config.keeps_steps or not self.texts:
+        if not self.plan.config.keeps_steps:
             return None
         return Kept(_by_step([text.scores for text in self.texts]), _by_step([text.logits for text in self.texts]))
 
@@ -143,7 +143,7 @@ class Texts(Search):
         root, plan = self.lanes[0], self.plan
         for number in range(plan.config.num_return_sequences):
             lane = root if number == 0 else root.fork()
-            lookup = Lookup.for_config(plan.config, plan.ids, plan.source_ids)
+            lookup = Lookup.for_config(plan.config, plan.ids, plan.repeatable)
             self.lanes[number:] = [lane]
             self.texts.append(Text(lane, Tokens(plan.ids), generator_of(plan.seed, number), lookup))
 
@@ -188,6 +188,8 @@ class Texts(Search):
 
 def _by_step(texts: list[list[Row]]) -> list[Rows]:
     """For each text the rows of its steps -> for each step the rows of all texts, zeros for those that have ended."""
-    none = np.zeros_like(texts[0][0])
-    steps = range(max(map(len, texts)))
-    return [np.stack([rows[step] if step < len(rows) else none for rows in texts]) for step in steps]
+    longest = max(texts, key=len, default=[])
+    return [
+        np.stack([rows[step] if step < len(rows) else np.zeros_like(row) for rows in texts])
+        for step, row in enumerate(longest)
+    ]
