@@ -46,9 +46,14 @@ BOMBS = {
     "doubled by a list": _GROW + "[ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
     "doubled by a list, compared": _GROW + "[ns.x, ns.x] %}{% endfor %}{{ ns.x == [ns.x] }}",
     "doubled by a dictionary": _GROW + "{'a': ns.x, 'b': ns.x} %}{% endfor %}{{ ns.x | tojson }}",
-    "doubled by namespaces": _GROW + "namespace(a=ns.x, b=ns.x) %}{% endfor %}{{ ns.x }}",
+    "doubled by dict()": _GROW + "dict(a=ns.x, b=ns.x) %}{% endfor %}{{ ns.x | upper }}",
+    "doubled by dict(), compared": _GROW + "dict(a=ns.x, b=ns.x) %}{% endfor %}{{ ns.x == dict(ns.x) }}",
+    "doubled by a macro's arguments": "{% set ns = namespace(x=[1]) %}"
+    "{% macro f() %}{% set ns.x = varargs %}{% endmacro %}"
+    "{% for i in range(99) %}{{ f(ns.x, ns.x) }}{% endfor %}{{ ns.x | upper }}",
+    "doubled by batches": "{% set ns = namespace(x=[1]) %}{% for i in range(99) %}"
+    "{% set ns.x = ns.x | batch(9, ns.x) | list %}{% endfor %}{{ ns.x | lower }}",
     "doubled by a block": _GROW + "ns.x %}{% set y %}{{ ns.x }}{{ ns.x }}{% endset %}{% set ns.x = y %}{% endfor %}",
-    "namespace in itself": "{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}",
     "joined by a long text": "{% set s = 'a' * 1000000 %}{{ range(99999) | join(s) }}",
     "joined by a long text, lazily": "{% set s = 'a' * 1000000 %}{{ range(99999) | map('string') | join(s) }}",
     "joined by a long text's method": "{% set s = 'a' * 1000000 %}{{ s.join(range(99999) | map('string')) }}",
@@ -150,6 +155,12 @@ def test_a_template_is_not_run_when_a_checkpoint_is_loaded(tmp_path: Any) -> Non
     tokenizer = AutoTokenizer.from_pretrained(folder)
     with pytest.raises(TemplateError, match="stopped"):
         tokenizer.apply_chat_template(MESSAGES)
+
+
+def test_a_namespace_shows_nothing_of_itself() -> None:
+    grown = "{% set ns = namespace(x=1) %}{% for i in range(99) %}{% set n = namespace(a=ns.x, b=ns.x) %}"
+    grown += "{% set ns.x = n %}{% set n.c = n %}{% endfor %}{{ ns.x }}{{ ns.x | upper }}"
+    assert render(grown, {"messages": MESSAGES}) == "<Namespace><NAMESPACE>"
 
 
 def test_one_rendering_does_not_use_up_the_next_ones_budget() -> None:

@@ -47,6 +47,7 @@ _BUDGET = "\0budget"  # no template can write this name
 
 _REFUSED_METHODS = {"format", "format_map", "translate", "encode", "expandtabs"}
 _REFUSED_FILTERS = ("urlize", "xmlattr", "pprint", "format", "wordwrap", "random")
+_ITEM = 8  # what an item of a list weighs, in characters: looking at it takes as long
 _WIDE = re.compile(r"%[^a-zA-Z%]*(\d{3}|\*)")
 
 
@@ -81,7 +82,7 @@ def _weight(value: Any, limit: int) -> int:
     total, pending = 0, [value]
     while pending and total <= limit:
         one = pending.pop()
-        total += 1
+        total += _ITEM
         if isinstance(one, (str, bytes)):
             total += len(one)
         elif isinstance(one, int):
@@ -92,9 +93,14 @@ def _weight(value: Any, limit: int) -> int:
         elif isinstance(one, (list, tuple, set, frozenset)):
             total += len(one)
             pending += one if len(one) <= limit else ()
-        elif isinstance(one, Namespace):
-            pending += vars(one).values()
     return total
+
+
+class _Namespace(Namespace):
+    """Jinja's namespace; what is in it is not shown, since that may be itself."""
+
+    def __repr__(self) -> str:
+        return "<Namespace>"
 
 
 def _budget(context: Context) -> _Budget:
@@ -133,7 +139,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         self.filters = {name: _guarded(name, call) for name, call in self.filters.items()}
         self.filters |= {_JOINED: _guarded("join", _joined), _WEIGHED: _weighed, _SIZED: _part, _TURN: _turn}
         del self.globals["lipsum"]
-        self.globals["raise_exception"] = _raise
+        self.globals |= {"namespace": _Namespace, "raise_exception": _raise}
         self.globals["strftime_now"] = _now
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
@@ -162,6 +168,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         """A function, method or macro, looked at first."""
         budget = _budget(__context)
         owner = getattr(__obj, "__self__", None)
+        _check_nesting(budget, (*args, *kwargs.values()))
         if isinstance(owner, str):
             args = tuple(map(_sized, args))
             _check_call(budget, __obj.__name__, [owner, *args], kwargs)
@@ -185,6 +192,13 @@ def _check_operation(budget: _Budget, operator: str, left: Any, right: Any) -> N
         if _WIDE.search(left):
             raise _Over("it asks for a text that is too wide")
         budget.charge(left.count("%") * _weight(right, budget.left))
+
+
+def _check_nesting(budget: _Budget, given: Iterable[Any]) -> None:
+    """Charge for several lists in one call, deeply: put into one another again and again, they grow without end."""
+    containers = [value for value in given if isinstance(value, (list, tuple, set, frozenset, dict))]
+    if len(containers) > 1:
+        budget.charge(sum(_weight(value, budget.left) for value in containers))
 
 
 def _is_large(left: Any, right: Any, is_power: bool) -> bool:
@@ -230,6 +244,7 @@ def _guarded(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(context: Context, *args: Any, **kwargs: Any) -> Any:
         budget = _budget(context)
         given = [_sized(value) for value in args] if name == "join" else list(args)
+        _check_nesting(budget, (*given, *kwargs.values()))
         _check_call(budget, name, given, kwargs)
         first = {"context": context, "eval_context": context.eval_ctx, "environment": context.environment}
         result = call(*((first[wants],) if wants else ()), *given, **kwargs)
