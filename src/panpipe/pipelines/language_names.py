@@ -104,7 +104,7 @@ kk kaz | Kazakh | қазақ тілі
 km khm | Khmer, Central Khmer | ខ្មែរ
 kmb | Kimbundu
 kn kan | Kannada | ಕನ್ನಡ
-ko kor | Korean | 한국어, 조선말
+ko kor | Korean | 한국어, 한국말, 조선말
 kr kau knc | Kanuri, Central Kanuri
 ks kas | Kashmiri
 ku kur kmr | Kurdish, Northern Kurdish, Kurmanji
