@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from panpipe.errors import CacheFull, InputError
+from panpipe.errors import CacheFull, EngineError, InputError
 from panpipe.generation import GenerationConfig, Job, Prompt, Runner, generate_many
 from panpipe.generation import runner as module
 from tests.generation.fake import FakeDecoder
@@ -188,6 +188,41 @@ def test_an_interruption_keeps_what_was_made(caplog: pytest.LogCaptureFixture) -
     assert {tag: job.results[0].reason for tag, job in jobs.items()} == {0: "cancelled", 1: "cancelled", 2: "length"}
     assert len(jobs[0].results[0].tokens) >= 3
     assert "interrupted: 2 text(s)" in caplog.text
+    assert decoder.is_clean()
+
+
+def test_an_interruption_loses_no_job_that_finished_in_the_same_step() -> None:
+    def interrupts(ids: Any, scores: Any) -> bool:
+        raise KeyboardInterrupt
+
+    prompts = [prompt([1], 1, tag=0), prompt([2], 9, criteria=[interrupts], tag=1)]
+    jobs = list(generate_many(None, prompts, decoder=FakeDecoder()))  # type: ignore[arg-type]
+    assert [(job.prompt.tag, job.results[0].reason) for job in jobs] == [(0, "length"), (1, "cancelled")]
+
+
+def test_an_interruption_while_sources_are_read_loses_no_job() -> None:
+    class Interrupted(FakeDecoder):
+        def read(self, sources: list[list[int]]) -> list[Any]:
+            raise KeyboardInterrupt
+
+    prompts = [prompt([i], 3, decoder_start_token_id=1, tag=i) for i in range(3)]
+    jobs = list(generate_many(None, prompts, decoder=Interrupted(is_encoder_decoder=True)))  # type: ignore[arg-type]
+    assert [job.prompt.tag for job in jobs] == [0, 1, 2]
+    assert all(job.is_done and job.results == [] for job in jobs)
+
+
+@pytest.mark.parametrize("options", [{}, {"do_sample": True}, {"num_beams": 3}, {"num_beams": 3, "do_sample": True}])
+def test_logits_that_are_no_numbers_are_an_error_of_their_job(options: dict[str, Any]) -> None:
+    class Broken(FakeDecoder):
+        def logits(self, tokens: list[int], source: tuple[int, ...] = ()) -> Any:
+            row = super().logits(tokens, source)
+            row[7] = np.nan if tokens[0] == 1 and len(tokens) == 4 else row[7]
+            return row
+
+    decoder = Broken()
+    prompts = [prompt([1], tag=0, **options), prompt([2], tag=1, **options)]
+    jobs = sorted(generate_many(None, prompts, decoder=decoder), key=lambda job: int(job.prompt.tag))  # type: ignore[arg-type]
+    assert [type(job.error) for job in jobs] == [EngineError, type(None)]
     assert decoder.is_clean()
 
 

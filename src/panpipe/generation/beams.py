@@ -120,6 +120,7 @@ class Beams(Search):
         if not config.do_sample:
             self._keep(scores, logits)
             return self._best(scores, count)
+        check(scores.max())
         rows = [self._filtered(row) for row in scores]
         if self._kept is not None:
             self._keep(np.stack([row.row(plan.vocab_size) for row in rows]), logits)
@@ -133,8 +134,8 @@ class Beams(Search):
             self._kept.beams.append([beam.ids for beam in self.beams])
 
     def _best(self, scores: Rows, count: int) -> list[Candidate]:
+        check(scores.max())
         values, columns = self.plan.ops.top(scores, min(count, scores.shape[1]))
-        check(values.max())
         values = values + np.array([[beam.score] for beam in self.beams], np.float32)
         order = np.argsort(-values, axis=None, kind="stable")[:count]
         return [

@@ -81,6 +81,7 @@ class Runner:
         self.tokenizer = tokenizer
         self._waiting: deque[_Waiting] = deque()
         self._running: list[_Running] = []
+        self._finished: list[Job] = []
         self._capacity = self.decoder.room()
         self._ended = 0
         self._most_lanes = max(8, BYTES_OF_LOGITS // (4 * self.decoder.vocab_size))
@@ -134,14 +135,18 @@ class Runner:
 
         A job that fails (a function of the user's raised) has its error, and the others go on.
         """
-        finished = self._admit()
+        self._admit()
         for searches, logits in self._read():
             place = 0
             for running in searches:
                 rows = sum(1 + lane.drafts for lane in running.search.lanes)
-                if self._take(running, logits[place : place + rows]):
-                    finished.append(running.job)
+                self._take(running, logits[place : place + rows])
                 place += rows
+        return self.finished()
+
+    def finished(self) -> list[Job]:
+        """The jobs that finished and were not told yet: of a step that was interrupted."""
+        finished, self._finished = self._finished, []
         return finished
 
     def cancel(self, job: Job) -> None:
@@ -168,34 +173,38 @@ class Runner:
         negative = 0 if plan.negative_ids is None else _up(len(plan.negative_ids), block) + new
         return _up(len(plan.ids), block) + new + negative + _up(len(plan.source_ids or ()), block)
 
-    def _admit(self) -> list[Job]:
-        """Start, in order, the prompts that fit; the jobs that failed at once."""
+    def _admit(self) -> None:
+        """Start, in order, the prompts that fit."""
         room = self._capacity - sum(running.worst for running in self._running)
         lanes = self._most_lanes - sum(running.lanes for running in self._running)
         joining: list[_Waiting] = []
-        while self._waiting:
-            first = self._waiting[0]
+        for waiting in self._waiting:
+            texts = waiting.plan.texts
             is_alone = not joining and not self._running
-            if first.worst > room or (first.plan.texts > lanes and not is_alone):
+            if waiting.worst > room or (texts > lanes and not is_alone):
                 break
-            joining.append(self._waiting.popleft())
-            room, lanes = room - first.worst, lanes - first.plan.texts
-        return [waiting.job for group in _groups(joining) for waiting in self._start(group)]
+            joining.append(waiting)
+            room, lanes = room - waiting.worst, lanes - texts
+        for group in _groups(joining):
+            self._start(group)
 
-    def _start(self, group: list[_Waiting]) -> list[_Waiting]:
-        """Start these prompts, their sources read together; those that failed."""
+    def _start(self, group: list[_Waiting]) -> None:
+        """Start these prompts, their sources read together."""
         try:
             sources = self._sources(group)
         except PanpipeError as error:
-            if len(group) > 1:  # find out which
-                return [failed for waiting in group for failed in self._start([waiting])]
-            group[0].job.fail(error)
-            return group
+            if len(group) == 1:
+                self._waiting.remove(group[0])
+                self._finished.append(group[0].job.fail(error))
+            else:  # find out which
+                for waiting in group:
+                    self._start([waiting])
+            return
         for waiting, source in zip(group, sources, strict=True):
             plan = waiting.plan
             search = (Beams if plan.config.num_beams > 1 else Texts)(plan, self.decoder, source)
             self._running.append(_Running(waiting.job, search, waiting.worst, plan.texts, plan.most * plan.texts))
-        return []
+            self._waiting.remove(waiting)
 
     def _sources(self, group: list[_Waiting]) -> Sequence[Any]:
         if not self.decoder.is_encoder_decoder:
@@ -219,7 +228,7 @@ class Runner:
         """Searches and the logits for all of their lanes. Prompts share what texts under way leave of the step."""
         under_way = [running for running in self._running if not running.is_new]
         rows = self._bound_drafts([lane for running in under_way for lane in running.search.lanes])
-        whole, parts = self._prompts(max(TOKENS_PER_STEP - rows, 1))
+        whole, parts = self._prompts(max(TOKENS_PER_STEP - rows, TOKENS_PER_STEP // 8))
         if any(lane.drafts for running in under_way for lane in running.search.lanes):
             yield under_way, self._step(under_way, [], every=True)
             under_way = []
@@ -272,17 +281,17 @@ class Runner:
                 away += 1
             place += 1 + lane.drafts
 
-    def _take(self, running: _Running, logits: Rows) -> bool:
-        """Give a search its logits; whether it is done with that."""
+    def _take(self, running: _Running, logits: Rows) -> None:
+        """Give a search its logits, with which it may be done."""
         running.is_new = False
+        error = None
         try:
             running.search.take(logits)
-        except Exception as error:
+        except Exception as raised:
+            error = raised
+        if error is not None or running.search.is_done:
             self._finish(running, error)
-            return True
-        if running.search.is_done:
-            self._finish(running)
-        return running.search.is_done
+            self._finished.append(running.job)
 
 
 def generate_many(
@@ -318,6 +327,7 @@ def generate_many(
             if bar is not None:
                 bar.show(runner.tokens_made, runner.tokens_at_most)
     except KeyboardInterrupt:
+        yield from runner.finished()
         stopped = runner.cancel_all()
         _log.warning("interrupted: %d text(s) come as far as they were made.", len(stopped))
         yield from stopped

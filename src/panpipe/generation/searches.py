@@ -19,7 +19,7 @@ from .lanes import Lane
 from .outputs import Kept
 from .plan import Plan
 from .processors import Candidates, Ids, Row, normalized
-from .sampling import best, draw, generator_of
+from .sampling import best, check, draw, generator_of
 from .speculation import Lookup
 from .stopping import Reason
 
@@ -177,6 +177,8 @@ class Texts(Search):
             text.logits.append(row.copy())
         for edit in plan.edits:
             edit(text.tokens.ids, row)
+        if config.do_sample:
+            check(row.max())  # filters take numbers only
         candidates = Candidates(row)
         for narrow in plan.filters:
             candidates = narrow(candidates)

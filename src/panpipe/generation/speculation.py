@@ -48,8 +48,7 @@ class Lookup:
     @classmethod
     def for_config(cls, config: GenerationConfig, ids: Sequence[int], text: Sequence[int]) -> Lookup | None:
         """As the config asks, or None where nothing is to be guessed."""
-        traced = config.return_dict_in_generate and (config.output_attentions or config.output_hidden_states)
-        if config.prompt_lookup_num_tokens == 0 or traced or config.guidance_scale not in (None, 1.0):
+        if config.prompt_lookup_num_tokens == 0 or config.guidance_scale not in (None, 1.0):
             return None
         return cls(text, ids, config.prompt_lookup_num_tokens, config.max_matching_ngram_size)
 
