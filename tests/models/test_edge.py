@@ -34,6 +34,25 @@ def test_lists_arrays_keys_and_places() -> None:
     np.testing.assert_allclose(model(input_ids=np.array([[5, 6, 7]])).logits, outputs.logits[:1], atol=1e-5)
 
 
+def test_the_answer_comes_first_whatever_else_is_shown() -> None:
+    outputs = made("bart", "seq2seq-lm")(
+        [[5, 6, 2]], decoder_input_ids=[[3, 5]], output_hidden_states=True, output_attentions=True
+    )
+    assert list(outputs) == [
+        "logits",
+        "decoder_hidden_states",
+        "decoder_attentions",
+        "cross_attentions",
+        "encoder_last_hidden_state",
+        "encoder_hidden_states",
+        "encoder_attentions",
+    ]
+    assert outputs[0] is outputs.logits
+    assert outputs.cross_attentions[0].shape == (1, 3, 2, 3)
+    assert outputs.get("pooler_output") is None
+    assert outputs.get("logits") is outputs.logits
+
+
 def test_question_answering_has_two_logits() -> None:
     outputs = made("bert", "question-answering")([[5, 6, 7], [8, 9, 0]], attention_mask=[[1, 1, 1], [1, 1, 0]])
     assert outputs.start_logits.shape == outputs.end_logits.shape == (2, 3)

@@ -55,6 +55,10 @@ class ModelOutput:
         """Names and values."""
         return list(zip(self.keys(), self.values(), strict=True))
 
+    def get(self, key: str, default: Any = None) -> Any:
+        """What has that name, or the default."""
+        return getattr(self, key) if key in self else default
+
     def to_tuple(self) -> tuple[Any, ...]:
         """The values, as `return_dict=False` gives them."""
         return tuple(self.values())
@@ -90,6 +94,11 @@ class _Shown(ModelOutput):
     encoder_last_hidden_state: Any = None
     encoder_hidden_states: tuple[Any, ...] | None = None
     encoder_attentions: tuple[Any, ...] | None = None
+
+    def keys(self) -> list[str]:
+        """The names of what is there, the answer itself first."""
+        shown = {f.name for f in dataclasses.fields(_Shown)}
+        return sorted(super().keys(), key=lambda name: name in shown)
 
 
 @dataclass
