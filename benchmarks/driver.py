@@ -129,8 +129,10 @@ def _work(case: Case, lengths: list[int]) -> dict[str, Any]:
     """What the report has to know of a case."""
     about = {"kind": type(case).__name__, "title": case.title}
     match case:
-        case Forward() | Generate():
+        case Forward():
             return {**about, **case.work()}
+        case Generate():
+            return {**about, **case.work(), "samples": case.samples}
         case Texts():
             return {**about, "flops": forward_flops(model_shape(case.model), lengths)}
     return about

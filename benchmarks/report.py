@@ -103,7 +103,7 @@ def _generation(results: Results, name: str) -> str:
         cells = [PEERS[peer].label, f"{case['tokens'] / seconds_of(results, name, peer):.0f}"]
         cells += _timing(results, name, peer)
         cells.append(share(memory_share(results, name, peer)) if case["rates"] else "")
-        rows.append([*cells, share(1 - found["difference"])])
+        rows.append([*cells, "drawn" if case["samples"] else share(1 - found["difference"])])
     header = ["", "tokens/s", "ms", "spread", "× transformers", "weights, of memory rate", "same tokens"]
     return _table(case, header, rows)
 

@@ -154,10 +154,12 @@ def test_answers_are_compared_text_by_text() -> None:
 
 def test_a_row_of_generation_tells_tokens_a_second_and_how_many_are_the_same(results: dict[str, Any]) -> None:
     case = a_case(transformers=[1.0], panpipe=[0.25])
-    case |= {"kind": "Generate", "title": "GPT-2", "tokens": 128}
+    case |= {"kind": "Generate", "title": "GPT-2", "tokens": 128, "samples": 0}
     case["peers"]["panpipe"]["difference"] = 0.03125
     text = render({**results, "cases": {"gpt2-1": case}})
     assert "| panpipe | 512 | 250 | ± 0.0 % | 4.00 × | 89 % | 97 % |" in text
+    text = render({**results, "cases": {"gpt2-samples": case | {"samples": 5}}})
+    assert "| panpipe | 512 | 250 | ± 0.0 % | 4.00 × | 89 % | drawn |" in text
 
 
 def test_the_fastest_peer_is_the_one_to_beat(results: dict[str, Any]) -> None:
