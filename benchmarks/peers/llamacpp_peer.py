@@ -48,6 +48,8 @@ class _Context:
         settings.n_threads = settings.n_threads_batch = int(os.environ["OMP_NUM_THREADS"])
         settings.type_k = settings.type_v = FLOAT32
         settings.kv_unified = bool(case.samples)  # or the rows would each have a copy of the prompt
+        if not case.samples:  # else it is the faster way
+            settings.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self.context = llama_cpp.llama_init_from_model(self.model, settings)
         self.memory = llama_cpp.llama_get_memory(self.context)
         self.batch = llama_cpp.llama_batch_init(case.sequences * case.prompt_tokens, 0, 1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import models
+from benchmarks import environments, models
 from benchmarks.cases import CASES, Forward, Generate, attention_flops, forward_flops, read_sentences
 from benchmarks.environments import ENVIRONMENTS
 from benchmarks.figures import markdown_table, median, milliseconds, spread
@@ -222,6 +223,42 @@ def test_the_loop_of_bare_runtimes_draws_from_the_probabilities() -> None:
 def test_every_form_is_made_in_an_environment_that_there_is() -> None:
     assert {form.environment for form in FORMS.values()} <= set(ENVIRONMENTS)
     assert {form for files in MODELS.values() for form in files.forms} == set(FORMS)
+
+
+def test_an_environment_that_cannot_be_made_is_named_unless_nothing_works_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = "llamacpp"
+
+    def make(name: str, installs: Any, stamp: str) -> None:
+        if name == broken:
+            raise subprocess.CalledProcessError(1, "pip")
+
+    monkeypatch.setattr(environments, "_make", make)
+    assert environments.make_environments() == {"llamacpp": "pip ended with code 1"}
+    broken = "oracle"
+    with pytest.raises(subprocess.CalledProcessError):
+        environments.make_environments()
+
+
+def test_a_form_that_cannot_be_made_is_named_and_the_others_are_made(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models" / "minilm-package").mkdir(parents=True)
+    made = []
+
+    def run(form: Any, model: str, name: str) -> None:
+        if name == "fused-onnx":
+            raise subprocess.CalledProcessError(2, "python")
+        made.append((model, name))
+
+    monkeypatch.setattr(models, "WORK", tmp_path)
+    monkeypatch.setattr(environments, "WORK", tmp_path)
+    monkeypatch.setattr(environments, "_run_script", run)
+    missing = environments.make_models(without={"llamacpp": "pip ended with code 1"})
+    assert missing["gpt2.gguf"] == "there is no environment llamacpp"
+    assert missing["minilm.fused.onnx"] == "benchmarks.prepare.export ended with code 2"
+    assert len(made) + len(missing) == sum(len(files.forms) for files in MODELS.values())
 
 
 def test_a_peer_without_its_environment_or_model_is_left_out(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
