@@ -10,7 +10,8 @@ from functools import cache
 
 __all__ = ["english_name", "is_spaced", "key_of", "script_of"]
 
-# codes (ISO 639-1, 639-3, 639-2/B, and those of single varieties that stand for the whole) | English | its own name
+# codes (ISO 639-1, 639-3, 639-2/B, and those of single varieties that stand for the whole) | English | its own name,
+# and Korean ones of those that Korean users name most
 _TABLE = """
 ace | Acehnese
 acm | Mesopotamian Arabic, Iraqi Arabic
@@ -21,7 +22,7 @@ ajp | South Levantine Arabic
 ak aka | Akan
 am amh | Amharic | አማርኛ
 apc | North Levantine Arabic, Levantine Arabic
-ar ara arb | Arabic, Modern Standard Arabic | العربية
+ar ara arb | Arabic, Modern Standard Arabic | العربية, 아랍어
 ars | Najdi Arabic
 ary | Moroccan Arabic
 arz | Egyptian Arabic
@@ -52,15 +53,15 @@ crh | Crimean Tatar
 cs ces cze | Czech | čeština
 cy cym wel | Welsh | Cymraeg
 da dan | Danish | dansk
-de deu ger | German | Deutsch
+de deu ger | German | Deutsch, 독일어
 dik | Dinka, Southwestern Dinka
 dyu | Dyula
 dz dzo | Dzongkha
 ee ewe | Ewe
 el ell gre | Greek | Ελληνικά
-en eng | English
+en eng | English | 영어
 eo epo | Esperanto
-es spa | Spanish, Castilian | español
+es spa | Spanish, Castilian | español, 스페인어, 에스파냐어
 et est ekk | Estonian | eesti
 eu eus baq | Basque | euskara
 fa fas per pes | Persian, Farsi, Western Persian | فارسی
@@ -69,7 +70,7 @@ fi fin | Finnish | suomi
 fj fij | Fijian
 fo fao | Faroese | føroyskt
 fon | Fon
-fr fra fre | French | français
+fr fra fre | French | français, 프랑스어, 불어
 fur | Friulian
 fy fry | Western Frisian, Frisian
 ga gle | Irish | Gaeilge
@@ -79,18 +80,18 @@ gn grn | Guarani
 gu guj | Gujarati | ગુજરાતી
 ha hau | Hausa
 he heb iw | Hebrew | עברית
-hi hin | Hindi | हिन्दी
+hi hin | Hindi | हिन्दी, 힌디어
 hne | Chhattisgarhi
 hr hrv | Croatian | hrvatski
 ht hat | Haitian Creole, Haitian
 hu hun | Hungarian | magyar
 hy hye arm | Armenian | հայերեն
-id ind | Indonesian | Bahasa Indonesia
+id ind | Indonesian | Bahasa Indonesia, 인도네시아어
 ig ibo | Igbo
 ilo | Iloko, Ilocano
 is isl ice | Icelandic | íslenska
-it ita | Italian | italiano
-ja jpn jap | Japanese | 日本語
+it ita | Italian | italiano, 이탈리아어
+ja jpn jap | Japanese | 日本語, 일본어
 jv jav | Javanese
 ka kat geo | Georgian | ქართული
 kab | Kabyle
@@ -101,7 +102,7 @@ kea | Kabuverdianu, Cape Verdean Creole
 kg kon | Kongo, Kikongo
 ki kik | Kikuyu
 kk kaz | Kazakh | қазақ тілі
-km khm | Khmer, Central Khmer | ខ្មែរ
+km khm | Khmer, Central Khmer | ខ្មែរ, 크메르어, 캄보디아어
 kmb | Kimbundu
 kn kan | Kannada | ಕನ್ನಡ
 ko kor | Korean | 한국어, 한국말, 조선말
@@ -129,7 +130,7 @@ mi mri mao | Maori | te reo Māori
 min | Minangkabau
 mk mkd mac | Macedonian | македонски
 ml mal | Malayalam | മലയാളം
-mn mon khk | Mongolian, Halh Mongolian | монгол
+mn mon khk | Mongolian, Halh Mongolian | монгол, 몽골어
 mni | Meitei, Manipuri
 mos | Mossi
 mr mar | Marathi | मराठी
@@ -137,7 +138,7 @@ ms msa may zsm | Malay, Standard Malay | Bahasa Melayu
 mt mlt | Maltese | Malti
 my mya bur | Burmese | မြန်မာ
 ne nep npi | Nepali | नेपाली
-nl nld dut | Dutch, Flemish | Nederlands
+nl nld dut | Dutch, Flemish | Nederlands, 네덜란드어
 nn nno | Norwegian Nynorsk, Nynorsk
 no nor nb nob | Norwegian, Norwegian Bokmål, Bokmål | norsk
 ns nso | Northern Sotho, Sepedi
@@ -149,14 +150,14 @@ or ori ory | Odia, Oriya | ଓଡ଼ିଆ
 pa pan | Punjabi, Panjabi, Eastern Panjabi | ਪੰਜਾਬੀ
 pag | Pangasinan
 pap | Papiamento
-pl pol | Polish | polski
+pl pol | Polish | polski, 폴란드어
 prs | Dari
 ps pus pbt | Pashto, Southern Pashto | پښتو
-pt por | Portuguese | português
+pt por | Portuguese | português, 포르투갈어
 qu que quy | Quechua, Ayacucho Quechua
 rn run | Rundi, Kirundi
 ro ron rum | Romanian, Moldavian | română
-ru rus | Russian | русский
+ru rus | Russian | русский, 러시아어
 rw kin | Kinyarwanda
 sa san | Sanskrit
 sat | Santali
@@ -183,32 +184,32 @@ ta tam | Tamil | தமிழ்
 taq | Tamasheq
 te tel | Telugu | తెలుగు
 tg tgk | Tajik | тоҷикӣ
-th tha | Thai | ไทย, ภาษาไทย
+th tha | Thai | ไทย, ภาษาไทย, 태국어
 ti tir | Tigrinya
 tk tuk | Turkmen
 tl tgl fil | Tagalog, Filipino
 tn tsn | Tswana
 tpi | Tok Pisin
-tr tur | Turkish | Türkçe
+tr tur | Turkish | Türkçe, 튀르키예어, 터키어
 ts tso | Tsonga
 tt tat | Tatar
 tum | Tumbuka
 tw twi | Twi
 tzm | Central Atlas Tamazight, Tamazight
 ug uig | Uyghur
-uk ukr | Ukrainian | українська
+uk ukr | Ukrainian | українська, 우크라이나어
 umb | Umbundu
 ur urd | Urdu | اردو
 uz uzb uzn | Uzbek, Northern Uzbek | oʻzbekcha
 vec | Venetian
-vi vie | Vietnamese | Tiếng Việt
+vi vie | Vietnamese | Tiếng Việt, 베트남어
 war | Waray
 wo wol | Wolof
 xh xho | Xhosa
 yi yid ydd | Yiddish, Eastern Yiddish
 yo yor | Yoruba
 yue | Cantonese, Yue Chinese | 粵語, 廣東話
-zh zho chi cmn | Chinese, Mandarin | 中文, 汉语, 漢語
+zh zho chi cmn | Chinese, Mandarin | 中文, 汉语, 漢語, 중국어
 zu zul | Zulu
 """
 
