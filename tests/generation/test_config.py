@@ -133,8 +133,8 @@ def test_with_a_file_of_its_own_config_json_does_not(tmp_path: Path) -> None:
 
 def test_each_level_counts_more_than_the_one_below() -> None:
     levels: list[dict[str, Any]] = [
-        {"defaults": {"top_k": 1}},
-        {"model": model(top_k=2)},
+        {"model": model(top_k=1)},
+        {"defaults": {"top_k": 2}},
         {"task": {"top_k": 3, "prefix": "summarize: "}},
         {"constructor": {"top_k": 4}},
         {"call": {"top_k": 5}},
@@ -155,21 +155,23 @@ def test_none_in_a_call_is_a_value_where_it_says_something() -> None:
 def test_a_calls_max_length_beats_the_classs_max_new_tokens() -> None:
     config = prepared({"max_length": 30}, model=model(), defaults={"max_new_tokens": 256})
     assert (config.max_length, config.max_new_tokens) == (30, None)
-    strict = prepared({"max_length": 30}, model=model(), defaults={"max_new_tokens": 256}, strict=True)
-    assert strict.max_new_tokens == 256
 
 
 def test_the_models_max_length_beats_the_classs_max_new_tokens() -> None:
-    for strict in (False, True):
-        config = prepared({}, model=model(max_length=142), defaults={"max_new_tokens": 256}, strict=strict)
-        assert (config.max_length, config.max_new_tokens) == (142, None)
+    config = prepared({}, model=model(max_length=142), defaults={"max_new_tokens": 256})
+    assert (config.max_length, config.max_new_tokens) == (142, None)
+
+
+def test_of_the_rest_the_classs_defaults_beat_the_model_as_in_transformers() -> None:
+    config = prepared({}, model=model(num_beams=2, temperature=0.6, top_k=7), defaults={"num_beams": 4})
+    assert (config.num_beams, config.temperature, config.top_k) == (4, 0.6, 7)
+    given = GenerationConfig(max_new_tokens=3)
+    assert prepared({}, model=model(), config=given, defaults={"num_beams": 4}).num_beams == 1
 
 
 def test_a_tasks_max_length_beats_the_classs_max_new_tokens() -> None:
     config = prepared({}, model=model(), task={"max_length": 200}, defaults={"max_new_tokens": 256})
     assert (config.max_length, config.max_new_tokens) == (200, None)
-    strict = prepared({}, model=model(), task={"max_length": 200}, defaults={"max_new_tokens": 256}, strict=True)
-    assert (strict.max_length, strict.max_new_tokens) == (200, 256)
 
 
 def test_a_max_length_that_nobody_gave_means_20_new_tokens() -> None:

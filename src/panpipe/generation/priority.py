@@ -27,33 +27,32 @@ def prepared(
     task: Mapping[str, Any] | None = None,
     defaults: Mapping[str, Any] | None = None,
     pad_token_id: int | None = None,
-    strict: bool = False,
 ) -> GenerationConfig:
     """The config of one call. What stands higher counts more.
 
         call          keywords of the call
-        config        `generation_config=` of the call; with it, task, model and defaults below only name its special
-                      tokens, and fill what it leaves at the default where the model was saved by transformers >= 4.50
+        config        `generation_config=` of the call; with it, task and defaults below do not count, and the model
+                      only names its special tokens, and fills what it leaves at the default where the model was
+                      saved by transformers >= 4.50
         constructor   keywords of the pipeline's constructor
         task          config.task_specific_params[task]
+        defaults      the pipeline class's (max_new_tokens=256 …); of lengths the model's max_length counts more
         model         what the checkpoint's generation_config.json (or config.json) has that is not the default
-        defaults      the pipeline class's (max_new_tokens=256 …)
                       GenerationConfig's own, and pad_token_id: the tokenizer's
 
     A None is a value where there is nothing else to say it (eos_token_id=None: no end), else as if not given.
     Lengths: a max_length of a higher level beats a max_new_tokens of a lower one; a max_length that nobody gave, 20,
-    means 20 new tokens. strict: as transformers, where max_length beats only the class's max_new_tokens and only from
-    the model or the constructor, so that a call's max_length=30 is without effect.
+    means 20 new tokens.
     Raises UnknownArgument, InvalidArgument.
     """
     calls = [_given(constructor), _given(call)]  # the higher level last
     if config is None:
-        made = _model_level(_given(defaults), model, calls[0] if strict else {})
+        made = _laid_over(GenerationConfig(), _with_defaults(model, defaults or {}).to_diff_dict())
         levels = [_task(task), *calls]
     else:
         made, levels = GenerationConfig(), [_filling(model), config.to_diff_dict(), *calls]
     for changes in levels:
-        made = made.update(**changes) if strict else _laid_over(made, changes)
+        made = _laid_over(made, changes)
     if made.max_new_tokens is None and made.max_length == _DEFAULT.max_length and not _names("max_length", calls):
         made = made.update(max_new_tokens=made.max_length)
     if made.pad_token_id is None:
@@ -62,9 +61,11 @@ def prepared(
     return made
 
 
-def _model_level(defaults: Mapping[str, Any], model: GenerationConfig, more: Mapping[str, Any]) -> GenerationConfig:
-    """The class's defaults, with the model's values and `more` over them."""
-    return _laid_over(GenerationConfig(**defaults), {**model.to_diff_dict(), **more})
+def _with_defaults(model: GenerationConfig, defaults: Mapping[str, Any]) -> GenerationConfig:
+    """The model's config under the class's defaults, which in transformers count more; but its max_length stays."""
+    if "max_new_tokens" in defaults and model.max_length not in (None, _DEFAULT.max_length):
+        defaults = {**defaults, "max_new_tokens": None}
+    return model.update(**defaults)
 
 
 def _laid_over(config: GenerationConfig, changes: Mapping[str, Any]) -> GenerationConfig:

@@ -127,22 +127,15 @@ class GeneratingPipeline(Pipeline):
         config = parameters.forward.get("generation_config")
         if config is not None and not isinstance(config, GenerationConfig):
             raise InvalidArgument(f"generation_config={shown(config)}: give a panpipe.GenerationConfig.")
-        of_model = self.model.generation_config
         return prepared(
             call,
-            model=of_model if config is not None else self._with_class_defaults(of_model),
+            model=self.model.generation_config,
             config=config,
+            defaults=self.class_defaults,
             constructor=constructor,
             task=self.task_parameters(self.task_of(parameters)),
             pad_token_id=self.tokenizer.pad_token_id,
         )
-
-    def _with_class_defaults(self, config: GenerationConfig) -> GenerationConfig:
-        """The model's config under the class's defaults, which in transformers count more; but its max_length stays."""
-        defaults = dict(self.class_defaults)
-        if config.max_length not in (None, GenerationConfig.max_length):
-            defaults["max_new_tokens"] = None
-        return config.update(**defaults)
 
     def task_of(self, parameters: Parameters) -> str:
         """The task of a call, as the model's config names it."""
