@@ -73,6 +73,7 @@ def test_left_padding_moves_positions_as_in_transformers() -> None:
         ({"input_ids": [5, 6]}, ShapeError, "batch, tokens"),
         ({"input_ids": [[5, 6], [7]]}, ShapeError, "Pad"),
         ({"input_ids": [[5.5]]}, ShapeError, "whole numbers"),
+        ({"input_ids": [[5, 2**32 + 6]]}, InputError, "4294967302"),
         ({"input_ids": [[5, 6]], "attention_mask": [[1]]}, ShapeError, "attention_mask"),
         ({"input_ids": [[5, 6]], "attention_mask": [[0, 0]]}, InputError, "at least one"),
         ({"input_ids": [[5, 6]], "position_ids": [[0, 99]]}, InputError, "99"),

@@ -8,7 +8,6 @@ that came in: torch tensors for torch tensors, NumPy for the rest.
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, InvalidArgument, ShapeError
+from ..models.edge import in_kind_of, rectangle
 from .config import GenerationConfig
 from .jobs import Job, Prompt
 from .outputs import Laid, output_of
@@ -80,7 +80,7 @@ def generate(
     ids = _rectangle("input_ids", [[_bos(config)]] if given is None else given)
     mask = _mask(ids, attention_mask, config)
     decoder_ids = _decoder_ids(model, config, decoder_input_ids, len(ids))
-    outward = _outward(given)
+    outward = in_kind_of(given)
     options = {
         "width": ids.shape[1] if decoder_ids is None else decoder_ids.shape[1],
         "processors": [_with(outward, f) for f in _listed(logits_processor)],
@@ -129,29 +129,14 @@ def generate(
 # -- coming in -------------------------------------------------------------------------------------------------------
 
 
-def _rectangle(name: str, values: Any) -> Rectangle:
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise ShapeError(f"{name} is not a rectangle: its rows differ in length. Pad them (padding=True).") from error
-    if array.ndim != 2 or (array.dtype.kind not in "iub" and array.size):
-        raise ShapeError(
-            f"{name} has shape {array.shape} and dtype {array.dtype}; it must be whole numbers [batch, tokens]."
-        )
-    return array.astype(np.int64)
+def _rectangle(name: str, values: Any, shape: tuple[int, ...] | None = None) -> Rectangle:
+    return rectangle(name, values, shape).astype(np.int64)
 
 
 def _mask(ids: Rectangle, given: Any, config: GenerationConfig) -> npt.NDArray[np.bool_]:
     """Which tokens are there. Without a mask: those that are not padding, if padding is not an end token as well."""
     if given is not None:
-        mask = _rectangle("attention_mask", given)
-        if mask.shape != ids.shape:
-            raise ShapeError(
-                f"attention_mask has shape {mask.shape}; input_ids has {ids.shape}, and they must be equal."
-            )
-        kept: npt.NDArray[np.bool_] = mask != 0
+        kept: npt.NDArray[np.bool_] = _rectangle("attention_mask", given, ids.shape) != 0
     elif config.pad_token_id is not None and config.pad_token_id not in config.eos_token_ids:
         kept = ids != config.pad_token_id
     else:
@@ -237,14 +222,6 @@ def _check_stream(prompts: Sequence[Prompt]) -> None:
 
 
 # -- going out -------------------------------------------------------------------------------------------------------
-
-
-def _outward(given: Any) -> Callable[[Any], Any]:
-    """To the kind of array that came in. Only someone who has torch can have given a tensor."""
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(given, torch.Tensor):
-        return lambda array: torch.from_numpy(np.ascontiguousarray(array))
-    return lambda array: array
 
 
 def _in_order(prompts: Sequence[Prompt], done: Iterable[Job]) -> list[Job]:

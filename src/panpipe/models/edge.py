@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,8 @@ __all__ = [
     "SequenceClassifierOutput",
     "TokenClassifierOutput",
     "call_with_rectangles",
+    "in_kind_of",
+    "rectangle",
 ]
 
 
@@ -154,6 +156,8 @@ _OUTPUTS: dict[str, type[ModelOutput]] = {
     "seq2seq-lm": Seq2SeqLMOutput,
 }
 
+LARGEST = 2**31 - 1
+
 _OPTIONS = ("position_ids", "output_hidden_states", "output_attentions", "return_dict", "use_cache")
 _OF_DECODER = ("decoder_input_ids", "decoder_attention_mask")
 
@@ -252,27 +256,31 @@ class _Laid:
 
 
 def _laid(stack: StackOptions, name: str, ids: Any, mask: Any, types: Any = None, positions: Any = None) -> _Laid:
-    rectangle = _rectangle(f"{name}input_ids", ids)
+    whole = rectangle(f"{name}input_ids", ids)
     given = {f"{name}attention_mask": mask, "token_type_ids": types, "position_ids": positions}
-    checked = (None if v is None else _rectangle(n, v, rectangle.shape) for n, v in given.items())
-    batch, rows = _ragged(stack, rectangle, *checked)
-    return _Laid(batch, rows, rectangle.shape[1])
+    checked = (None if v is None else rectangle(n, v, whole.shape) for n, v in given.items())
+    batch, rows = _ragged(stack, whole, *checked)
+    return _Laid(batch, rows, whole.shape[1])
+
+
+def in_kind_of(given: Any) -> Callable[[npt.NDArray[Any]], Any]:
+    """From NumPy to the kind of array that was given. Only someone who has torch can have given a tensor."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(given, torch.Tensor):
+        return lambda array: torch.from_numpy(np.ascontiguousarray(array))
+    return lambda array: array
 
 
 class _Outward:
-    """From the engine's arrays to the kind that came in. Only someone who has torch can have given a tensor."""
+    """From the engine's arrays to the kind that came in."""
 
     def __init__(self, model: Model, given: Any) -> None:
         self.model = model
-        torch = sys.modules.get("torch")
-        self.torch = torch if torch is not None and isinstance(given, torch.Tensor) else None
+        self._of = in_kind_of(given)
 
     def array(self, values: Any) -> Any:
         """An array of the engine's."""
         return self._of(self.model.ops.numpy(values))
-
-    def _of(self, array: npt.NDArray[Any]) -> Any:
-        return array if self.torch is None else self.torch.from_numpy(np.ascontiguousarray(array))
 
     def spread(self, values: Any, laid: _Laid) -> Any:
         """[tokens kept, width] -> [batch, tokens, width], zeros where the mask is 0."""
@@ -301,7 +309,8 @@ class _Outward:
         return named
 
 
-def _rectangle(name: str, values: Any, shape: tuple[int, ...] | None = None) -> npt.NDArray[np.int32]:
+def rectangle(name: str, values: Any, shape: tuple[int, ...] | None = None) -> npt.NDArray[np.int32]:
+    """Lists, an array or a tensor as whole numbers [batch, tokens], of that shape.   Raises ShapeError, InputError."""
     if hasattr(values, "detach"):
         values = values.detach().cpu().numpy()
     try:
@@ -318,6 +327,8 @@ def _rectangle(name: str, values: Any, shape: tuple[int, ...] | None = None) -> 
         )
     if shape is not None and array.shape != shape:
         raise ShapeError(f"{name} has shape {array.shape}; input_ids has {shape}, and they must be equal.")
+    if array.size and max(abs(int(array.min())), abs(int(array.max()))) > LARGEST:
+        raise InputError(f"{name} holds {array.min()} … {array.max()}: no token id is beyond {LARGEST}.")
     return array.astype(np.int32)
 
 
