@@ -119,9 +119,7 @@ class Decoder:
         ends = [sequence.length + count for sequence, count in zip(sequences, counts, strict=True)]
         rows = None if every or len(batch.token_ids) == len(sequences) else batch.offsets[1:] - np.int32(1)
         model = self.model
-        logits = model.family.decode(
-            self.ops, model.weights, model.config, model.options, batch, attending, rows, trace
-        )
+        logits = model.family.decode(self.ops, model.weights, model.options, batch, attending, rows, trace)
         for sequence, end in zip(sequences, ends, strict=True):
             sequence.length = end
         return np.require(self.ops.numpy(logits), np.float32, "W")

@@ -6,6 +6,7 @@ head and its weights are named.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,7 +92,7 @@ class Head:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Family:
+class Family(ABC):
     """What all families have.
 
     model_types: config.json's names for it; the first is its own.   class_prefixes: 'Bert' of 'BertModel', per type.
@@ -114,9 +115,9 @@ class Family:
 
     # -- what it is made of ------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def slots(self, config: Config, head: str) -> dict[str, Slot]:
         """The weights of the model with that head."""
-        raise NotImplementedError("each architecture has its own")
 
     def optional(self, head: str) -> frozenset[str]:
         """Slots that a checkpoint may lack: nothing but `pooler_output` needs the base model's pooler."""
@@ -157,6 +158,7 @@ class Family:
 
     # -- what it does ------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def forward(
         self,
         ops: Ops,
@@ -169,7 +171,6 @@ class Family:
         trace: Trace | None = None,
     ) -> Array:
         """The head's answer; see `Model.forward`."""
-        raise NotImplementedError("each architecture has its own")
 
     def activation(self, config: Config, head: str) -> str:
         """The activation of a head's dense layer."""
@@ -226,18 +227,13 @@ class DecoderFamily(Family):
     def slots(self, config: Config, head: str) -> dict[str, Slot]:
         """The weights of the model with that head."""
         options = self.options(config)
-        outputs = {
-            "causal-lm": options.vocab_size,
-            "sequence-classification": config.num_labels,
-            "token-classification": config.num_labels,
-            "question-answering": 2,
-        }
         slots = stack_slots(options)
         if head == "causal-lm":
             return slots | blocks.language_model_slots(options.hidden_size, options.vocab_size, bias=False)
         if head == "base":
             return slots
-        return slots | blocks.output_slots(options.hidden_size, outputs[head], self.heads[head].bias)
+        outputs = 2 if head == "question-answering" else config.num_labels
+        return slots | blocks.output_slots(options.hidden_size, outputs, self.heads[head].bias)
 
     def forward(
         self,
@@ -262,7 +258,6 @@ class DecoderFamily(Family):
         self,
         ops: Ops,
         w: Tree,
-        config: Config,
         options: StackOptions,
         batch: Batch,
         attending: Attending,
@@ -345,7 +340,8 @@ class EncoderDecoderFamily(Family):
             return blocks.output(ops, w, run_stack(ops, w.encoder, options.encoder, batch, rows=rows, trace=trace))
         source = Source(self.encode(ops, w, options, batch, trace), batch.offsets)
         if head == "sequence-classification":
-            rows = last_rows(batch, lambda ids: np.isin(ids, config.eos_token_id or 0), "have an eos token")
+            ends = () if config.eos_token_id is None else config.eos_token_id
+            rows = last_rows(batch, lambda ids: np.isin(ids, ends), "have an eos token")
         target = target or self.shift(config, batch)
         attending = Fresh(target, source, target_trace)
         hidden = run_stack(ops, w.decoder, options.decoder, target, attending, rows, target_trace)
@@ -367,7 +363,6 @@ class EncoderDecoderFamily(Family):
         self,
         ops: Ops,
         w: Tree,
-        config: Config,
         options: EncoderDecoderOptions,
         batch: Batch,
         attending: Attending,

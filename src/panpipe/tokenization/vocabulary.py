@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from .views import Views
 __all__ = ["Vocabulary"]
 
 
-class Vocabulary(SpecialTokens):
+class Vocabulary(SpecialTokens, ABC):
     """Mixin: what a Tokenizer knows of single tokens and ids."""
 
     _views: Views
@@ -167,8 +168,9 @@ class Vocabulary(SpecialTokens):
         self._forget_views()
         return int(added)
 
+    @abstractmethod
     def _forget_views(self) -> None:
-        raise NotImplementedError("the Tokenizer's")
+        """What was derived from the tokens there were no longer holds."""
 
     def add_special_tokens(
         self, special_tokens_dict: Mapping[str, Any], replace_additional_special_tokens: bool = True
