@@ -155,11 +155,14 @@ def test_none_in_a_call_is_a_value_where_it_says_something() -> None:
 def test_a_calls_max_length_beats_the_classs_max_new_tokens() -> None:
     config = prepared({"max_length": 30}, model=model(), defaults={"max_new_tokens": 256})
     assert (config.max_length, config.max_new_tokens) == (30, None)
+    strict = prepared({"max_length": 30}, model=model(), defaults={"max_new_tokens": 256}, strict=True)
+    assert strict.max_new_tokens == 256
 
 
 def test_the_models_max_length_beats_the_classs_max_new_tokens() -> None:
-    config = prepared({}, model=model(max_length=142), defaults={"max_new_tokens": 256})
-    assert (config.max_length, config.max_new_tokens) == (142, None)
+    for strict in (False, True):
+        config = prepared({}, model=model(max_length=142), defaults={"max_new_tokens": 256}, strict=strict)
+        assert (config.max_length, config.max_new_tokens) == (142, None)
 
 
 def test_of_the_rest_the_classs_defaults_beat_the_model_as_in_transformers() -> None:
@@ -172,6 +175,8 @@ def test_of_the_rest_the_classs_defaults_beat_the_model_as_in_transformers() -> 
 def test_a_tasks_max_length_beats_the_classs_max_new_tokens() -> None:
     config = prepared({}, model=model(), task={"max_length": 200}, defaults={"max_new_tokens": 256})
     assert (config.max_length, config.max_new_tokens) == (200, None)
+    strict = prepared({}, model=model(), task={"max_length": 200}, defaults={"max_new_tokens": 256}, strict=True)
+    assert (strict.max_length, strict.max_new_tokens) == (200, 256)
 
 
 def test_a_max_length_that_nobody_gave_means_20_new_tokens() -> None:

@@ -27,6 +27,7 @@ def prepared(
     task: Mapping[str, Any] | None = None,
     defaults: Mapping[str, Any] | None = None,
     pad_token_id: int | None = None,
+    strict: bool = False,
 ) -> GenerationConfig:
     """The config of one call. What stands higher counts more.
 
@@ -42,7 +43,8 @@ def prepared(
 
     A None is a value where there is nothing else to say it (eos_token_id=None: no end), else as if not given.
     Lengths: a max_length of a higher level beats a max_new_tokens of a lower one; a max_length that nobody gave, 20,
-    means 20 new tokens.
+    means 20 new tokens. strict (to compare with transformers): a max_length takes no max_new_tokens away, so that a
+    call's max_length=30 is without effect.
     Raises UnknownArgument, InvalidArgument.
     """
     calls = [_given(constructor), _given(call)]  # the higher level last
@@ -52,7 +54,7 @@ def prepared(
     else:
         made, levels = GenerationConfig(), [_filling(model), config.to_diff_dict(), *calls]
     for changes in levels:
-        made = _laid_over(made, changes)
+        made = made.update(**changes) if strict else _laid_over(made, changes)
     if made.max_new_tokens is None and made.max_length == _DEFAULT.max_length and not _names("max_length", calls):
         made = made.update(max_new_tokens=made.max_length)
     if made.pad_token_id is None:
