@@ -1,0 +1,1 @@
+"""Training, on PyTorch: the Trainer, its data and what it costs."""
