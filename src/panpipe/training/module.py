@@ -25,8 +25,6 @@ __all__ = ["Trainable"]
 class Weights(nn.Module):
     """A part of the tree: `weights.layers[3].attention.qkv.weight`."""
 
-    bias: Any = None
-
     def get(self, name: str) -> Any:
         """The part of that name, or None."""
         return getattr(self, name, None)
@@ -98,6 +96,6 @@ def _place(root: Weights, name: str, slot: Slot, parameters: Mapping[str, nn.Par
         place.register_parameter(leaf, parameters["weight"])
     else:
         node = Weights()
-        for part, parameter in parameters.items():
-            node.register_parameter(part, parameter)
+        for part in ("weight", "bias"):
+            node.register_parameter(part, parameters.get(part))
         place.add_module(leaf, node)
