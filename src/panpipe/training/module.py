@@ -46,7 +46,7 @@ class Trainable(nn.Module):
 
     def forward(self, given: TrainingBatch) -> torch.Tensor:
         """The logits of the rows that have labels."""
-        target = {} if given.target is None else {"target": given.target}
+        target: dict[str, Any] = {} if given.target is None else {"target": given.target}
         logits: torch.Tensor = self.model.run(given.batch, given.rows, **target)
         return logits
 
