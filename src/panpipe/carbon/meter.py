@@ -30,9 +30,8 @@ from .rapl import POWERCAP, Rapl
 from .records import RunFiles
 from .result import EnergyResult
 
-__all__ = ["COUNTRY_VARIABLE", "EnergyMeter", "energy"]
+__all__ = ["EnergyMeter", "energy"]
 
-COUNTRY_VARIABLE = "PANPIPE_COUNTRY"
 _SAMPLE_SECONDS = 10.0  # a counter of RAPL begins again after three minutes at the soonest
 _FLUSH_SECONDS = 60.0
 _log = logging.getLogger("panpipe.carbon")
@@ -215,7 +214,7 @@ def energy(
 
 
 def _place(country: str | None, region: str | None, grams_per_kwh: float | None) -> Place:
-    place = find_place(country or os.environ.get(COUNTRY_VARIABLE), region)
+    place = find_place(country, region)
     if grams_per_kwh is None:
         return place
     return replace(place, grams_per_kwh=float(grams_per_kwh), year="as given", note="")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import os
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from ..errors import did_you_mean
 
 __all__ = ["Place", "find_place"]
 
+VARIABLE = "PANPIPE_COUNTRY"
 _WORLD = "WLD"
 
 
@@ -39,8 +41,10 @@ class Place:
 def find_place(country: str | None = None, region: str | None = None) -> Place:
     """The place of a country's code (alpha-3, alpha-2) or name (English or Korean), and of a state or province in it.
 
-    An unknown country is the world's average, an unknown region its country; the note then says so.
+    country: default the variable PANPIPE_COUNTRY, then the world's average; the note then says so, as it does where an
+    unknown country is the world's average and an unknown region its country.
     """
+    country = country or os.environ.get(VARIABLE)
     if not country:
         return _world("No country was given: the world's average was taken.")
     row = _countries().get(_key(country))

@@ -118,8 +118,10 @@ def energy_words(kwh: float) -> str:
 
 
 def co2_words(kilograms: float) -> str:
-    """A mass: 1.23 kg, 4.56 g, 0.123 g."""
-    return f"{_three(kilograms)} kg" if kilograms >= 0.9995 else f"{_three(1e3 * kilograms)} g"
+    """A mass in the unit that suits it: 1.23 kg, 4.56 g, 7.89 mg."""
+    if kilograms >= 0.9995 or kilograms == 0:
+        return f"{_three(kilograms)} kg"
+    return f"{_three(1e3 * kilograms)} g" if kilograms >= 1e-3 else f"{_three(1e6 * kilograms)} mg"
 
 
 def time_words(seconds: float) -> str:
