@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 from typing import Any
 
 from ..errors import MissingDependency
@@ -46,6 +47,7 @@ class CodeCarbon:
         self._cpu_method = ("measured", 0.1) if is_measured else ("estimated", 0.5)
         self._source = f"CodeCarbon {getattr(library, '__version__', '')}".strip()
         self._last: Any = None
+        logging.getLogger("codecarbon").setLevel(logging.ERROR)  # it speaks before it reads its own log_level
         self._tracker = library.OfflineEmissionsTracker(
             project_name=project_name,
             country_iso_code=place.code or "USA",  # it must have one; its CO2e is not used

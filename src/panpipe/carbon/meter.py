@@ -142,16 +142,14 @@ class EnergyMeter:
 
     def stop(self) -> EnergyResult:
         """End the count, write it, and return it; again and again the same."""
-        result = self.result
-        if self._result is None and not self._is_forked():
-            self._ended.set()
-            if self._thread is not None:
-                self._thread.join()
-            with self._alone():
-                self._result = result = self._measured()
-                self._backend.stop()
-            self.flush()
-        return result
+        if self._result is not None or self._thread is None or self._is_forked():
+            return self.result
+        self._ended.set()
+        self._thread.join()
+        self._result = self._measured()
+        self._backend.stop()
+        self.flush()
+        return self._result
 
     def __enter__(self) -> EnergyMeter:
         return self.start()

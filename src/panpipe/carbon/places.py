@@ -14,7 +14,6 @@ from ..errors import did_you_mean
 __all__ = ["Place", "find_place"]
 
 VARIABLE = "PANPIPE_COUNTRY"
-_WORLD = "WLD"
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def _countries() -> dict[str, dict[str, str]]:
     found = {}
     for row in _table("countries.csv"):
         names = [*row["names"].split("|"), *row["korean"].split("|"), row["alpha3"], row["alpha2"]]
-        found.update({_key(name): row for name in names if name and name != _WORLD})
+        found.update({_key(name): row for name in names if name})
     return found
 
 

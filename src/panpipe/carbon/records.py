@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import platform
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,9 +80,8 @@ class RunFiles:
         self.json = self.folder / "emissions.json"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with whole_file(self.folder / ".emissions"):
+            with tempfile.TemporaryFile(dir=self.folder):
                 pass
-            (self.folder / ".emissions").unlink()
         except OSError as error:
             raise InvalidArgument(
                 f"output_dir {str(folder)!r}: emissions.csv cannot be written there ({error.strerror or error}). "

@@ -1,0 +1,1 @@
+"""The meter of energy and CO2e."""
