@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tokenizers import Encoding
+from tokenizers import AddedToken, Encoding
 from tokenizers import Tokenizer as RustTokenizer
 
 from ..errors import InputError, InvalidArgument
+from ..weights.adapters import with_base
 from ..weights.hub import resolve
 from ..weights.source import Source
 from . import chat, saving
@@ -98,6 +99,8 @@ class Tokenizer(Vocabulary):
                 local_files_only=local_files_only,
                 subfolder=subfolder,
             )
+        if source.file("tokenizer_config.json") is None:
+            source = with_base(source)  # an adapter's tokenizer is that of its base
         return cls._of(load_parts(source, overrides, cls.tokenizer_class))
 
     @classmethod
@@ -564,6 +567,30 @@ class Tokenizer(Vocabulary):
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
         """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and the vocabulary; the files' paths."""
         return saving.save(self, self._parts, Path(save_directory))
+
+    def train_new_from_iterator(
+        self: T,
+        text_iterator: Iterable[str | Sequence[str]],
+        vocab_size: int,
+        length: int | None = None,
+        new_special_tokens: Sequence[str | AddedToken] | None = None,
+        special_tokens_map: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> T:
+        """A tokenizer of the same kind (normalization, words, special tokens and their roles) for other texts.
+
+        text_iterator: texts, or lists of texts, read as a stream.   vocab_size: with the special tokens.
+        length: how many items there are, for a progress bar.   new_special_tokens: more of them.
+        special_tokens_map: old token → new name.
+        options: the Rust trainer's: min_frequency, limit_alphabet, initial_alphabet, max_token_length, show_progress …
+        Raises InputError, InvalidArgument (also for a kind that cannot be trained: Marian's, M2M100's),
+        UnknownArgument, TokenizerError.
+        """
+        from .training import train_like
+
+        return self._of(
+            train_like(self, text_iterator, vocab_size, length, new_special_tokens, special_tokens_map, **options)
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
