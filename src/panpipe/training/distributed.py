@@ -1,0 +1,134 @@
+"""One process or several: who I am, sums over all of us, and weights split among us (FSDP2).
+
+torchrun (or `accelerate launch`) starts the processes and tells each its place by environment variables; accelerate
+reads them and chooses the device and the way to communicate. With one process everything here is the identity.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import MissingDependency, PanpipeError
+
+__all__ = ["Processes"]
+
+_log = logging.getLogger("panpipe")
+
+BUCKET_BYTES = 32 << 20
+"""Gradients are summed over the processes in pieces of about this size."""
+
+
+class Processes:
+    """The processes of a run.
+
+    rank: mine, from 0.   size: how many.   device: where this one computes.   is_main: the one that writes.
+    is_first_here: the first of this machine.
+    """
+
+    def __init__(self, use_cpu: bool = False) -> None:
+        try:
+            from accelerate import PartialState
+        except ImportError as error:
+            raise MissingDependency('training needs accelerate: pip install "panpipe[train]"') from error
+        state = PartialState(cpu=use_cpu or not torch.cuda.is_available())
+        self.rank: int = state.process_index
+        self.size: int = state.num_processes
+        self.device: torch.device = state.device
+        self.is_main = self.rank == 0
+        self.is_first_here: bool = state.is_local_main_process
+
+    # -- sums and messages -------------------------------------------------------------------------------------------
+
+    def sum(self, values: Sequence[float]) -> list[float]:
+        """Numbers, each added up over the processes."""
+        if self.size == 1:
+            return list(values)
+        tensor = torch.tensor(values, dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(tensor)
+        return list(tensor.tolist())
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Each process's gradients become the sum of all; those that are split already are."""
+        if self.size == 1:
+            return
+        grads = [p.grad for p in parameters if p.grad is not None and not _is_split(p)]
+        for bucket in _buckets(grads):
+            flat = torch.cat([grad.reshape(-1) for grad in bucket])
+            torch.distributed.all_reduce(flat)
+            for grad, piece in zip(bucket, flat.split([grad.numel() for grad in bucket]), strict=True):
+                grad.copy_(piece.view_as(grad))
+
+    def gather(self, value: Any) -> list[Any]:
+        """Everybody's value, by rank."""
+        if self.size == 1:
+            return [value]
+        found: list[Any] = [None] * self.size
+        torch.distributed.all_gather_object(found, value)
+        return found
+
+    def from_main(self, value: Any) -> Any:
+        """The main process's value, for all."""
+        if self.size == 1:
+            return value
+        held = [value]
+        torch.distributed.broadcast_object_list(held, src=0)
+        return held[0]
+
+    def on_main(self, work: Callable[[], None]) -> None:
+        """The main process does it; an error there is an error for all, and nobody waits for ever."""
+        error: Exception | None = None
+        if self.is_main:
+            try:
+                work()
+            except PanpipeError as raised:
+                error = raised
+        error = self.from_main(error)
+        if error is not None:
+            raise error
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.size > 1:
+            torch.distributed.barrier()
+
+    # -- split weights -----------------------------------------------------------------------------------------------
+
+    def split(self, module: nn.Module) -> bool:
+        """Split the weights over the processes: each layer a unit, gathered while it computes; the rest another.
+
+        False where there is only one process.
+        """
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        if self.size == 1:
+            _log.warning("fsdp has no effect with one process; start several with torchrun.")
+            return False
+        mesh = init_device_mesh(self.device.type, (self.size,))
+        for name, part in module.named_modules():
+            if name.split(".")[-2:-1] == ["layers"]:
+                fully_shard(part, mesh=mesh)
+        fully_shard(module, mesh=mesh)
+        return True
+
+
+def _is_split(parameter: nn.Parameter) -> bool:
+    return hasattr(parameter, "full_tensor")
+
+
+def _buckets(grads: list[torch.Tensor]) -> Iterable[list[torch.Tensor]]:
+    bucket: list[torch.Tensor] = []
+    size = 0
+    for grad in grads:
+        bucket.append(grad)
+        size += grad.numel() * grad.element_size()
+        if size >= BUCKET_BYTES:
+            yield bucket
+            bucket, size = [], 0
+    if bucket:
+        yield bucket

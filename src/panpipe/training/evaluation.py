@@ -1,0 +1,233 @@
+"""Evaluation: the loss of a data set, and the predictions that metrics are made of.
+
+On a CPU the model is evaluated by the engine that will serve it, with the weights of the moment: the native one, as a
+rule, which is faster. Batches are ragged here too; only what metrics are given is laid into rectangles, as they expect.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..batch import Batch
+from ..errors import InputError
+from ..generation import Prompt, generate_many, prepared
+from ..models.model import Model
+from .arguments import TrainingArguments
+from .batches import IGNORED
+from .collators import inputs_of, labels_of
+from .distributed import Processes
+from .feed import collated
+from .objectives import loss_sum
+from .order import example_seeds
+from .outputs import shows_progress
+
+__all__ = ["EvalPrediction", "Evaluator", "PredictionOutput"]
+
+Array = npt.NDArray[Any]
+
+WINDOW = 32
+"""Batches whose examples are sorted by length together."""
+
+OF_TOKENS = ("token-classification", "masked-lm", "causal-lm", "seq2seq-lm", "question-answering")
+
+
+class EvalPrediction:
+    """What `compute_metrics` is given: `predictions, label_ids = prediction`.
+
+    predictions: logits [examples, labels], or [examples, longest, …] with -100 beyond an example's end; for
+    question-answering two such, of starts and ends; with predict_with_generate token ids.   label_ids: likewise.
+    """
+
+    def __init__(self, predictions: Any, label_ids: Any, inputs: Any = None) -> None:
+        self.predictions = predictions
+        self.label_ids = label_ids
+        self.inputs = inputs
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.predictions, self.label_ids))
+
+    def __getitem__(self, place: int) -> Any:
+        return (self.predictions, self.label_ids)[place]
+
+
+class PredictionOutput(NamedTuple):
+    """predictions, label_ids: see EvalPrediction.   metrics: by name."""
+
+    predictions: Any
+    label_ids: Any
+    metrics: dict[str, float]
+
+
+@dataclass
+class _Sums:
+    loss: float = 0.0
+    terms: int = 0
+    examples: int = 0
+    batches: int = 0
+
+
+class Evaluator:
+    """Runs a model over data sets.
+
+    model: on the engine that computes.   preprocess: of logits and labels, before they are kept for metrics.
+    generation: how to write texts instead of keeping logits; None: logits.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        collator: Callable[[list[Any]], Any],
+        args: TrainingArguments,
+        processes: Processes,
+        *,
+        compute_metrics: Callable[[EvalPrediction], dict[str, float]] | None = None,
+        preprocess: Callable[[Any, Any], Any] | None = None,
+        generation: dict[str, Any] | None = None,
+    ) -> None:
+        self.model = model
+        self.collator = collator
+        self.args = args
+        self.processes = processes
+        self.compute_metrics = compute_metrics
+        self.preprocess = preprocess
+        self.generation = generation
+
+    def run(self, rows: Any, prefix: str, keeps: bool) -> PredictionOutput:
+        """The loss and the metrics of a data set; with `keeps` also what was predicted, in the order of the rows.
+
+        Raises InputError for no data.
+        """
+        began = time.perf_counter()
+        sums, predictions, labels = _Sums(), {}, {}
+        with torch.no_grad(), self._bar(rows) as bar:
+            for indices, part in self._batches(rows):
+                wanted = [labels_of(row) for row in part]
+                for index, found, label in zip(
+                    indices, self._predicted(indices, part, wanted, sums, keeps), wanted, strict=False
+                ):
+                    predictions[index] = found
+                    if label is not None:
+                        labels[index] = label
+                bar.update(len(part))
+        totals = self.processes.sum([sums.loss, sums.terms, sums.examples, sums.batches])
+        metrics = _measured(prefix, totals, time.perf_counter() - began)
+        if not keeps:
+            return PredictionOutput(None, None, metrics)
+        laid, right = (_rectangles(_merged(self.processes.gather(found))) for found in (predictions, labels))
+        if self.compute_metrics is not None and right is not None:
+            found = self.compute_metrics(EvalPrediction(laid, right))
+            metrics |= {name if name.startswith(f"{prefix}_") else f"{prefix}_{name}": v for name, v in found.items()}
+        return PredictionOutput(laid, right, metrics)
+
+    def _bar(self, rows: Any) -> Any:
+        from tqdm import tqdm
+
+        is_shown = self.processes.is_main and shows_progress(self.args.disable_tqdm)
+        total = len(rows) if hasattr(rows, "__len__") else None
+        return tqdm(total=total, desc="evaluating", unit=" rows", dynamic_ncols=True, leave=False, disable=not is_shown)
+
+    def _batches(self, rows: Any) -> Iterator[tuple[list[int], list[Any]]]:
+        """Rows of about the same length, with their indices: this process's share of them."""
+        size, number = self.args.per_device_eval_batch_size, 0
+        source = enumerate(rows)
+        while window := list(itertools.islice(source, WINDOW * size)):
+            window.sort(key=lambda item: -len(item[1].get("input_ids", ())))
+            for start in range(0, len(window), size):
+                if number % self.processes.size == self.processes.rank:
+                    part = window[start : start + size]
+                    yield [index for index, _ in part], [row for _, row in part]
+                number += 1
+
+    def _predicted(self, indices: list[int], rows: list[Any], wanted: list[Any], sums: _Sums, keeps: bool) -> list[Any]:
+        """What the model says of each row, if that is kept; the loss is added to the sums where there are labels."""
+        sums.examples += len(rows)
+        sums.batches += 1
+        keeps_logits = keeps and self.generation is None
+        if all(label is not None for label in wanted):
+            given = collated(self.collator, rows, self.model, example_seeds(self.args.seed, 0, indices))
+            every = keeps_logits and self.model.head in OF_TOKENS
+            logits = self._logits(given.batch, None if every else given.rows, given.target)
+            picked = logits[torch.as_tensor(given.rows).long()] if every and given.rows is not None else logits
+            smoothing = self.args.label_smoothing_factor
+            sums.loss += float(loss_sum(self.model.head, picked, given.labels, given.batch, smoothing))
+            sums.terms += given.num_terms
+            if keeps_logits:
+                return self._kept(logits, given.target or given.batch, wanted)
+        elif keeps_logits:
+            batch, target = inputs_of(rows, self.model)
+            return self._kept(self._logits(batch, None, target), target or batch, None)
+        return self._written(rows) if keeps else []
+
+    def _logits(self, batch: Batch, rows: Any, target: Batch | None) -> torch.Tensor:
+        more: dict[str, Any] = {} if target is None else {"target": target}
+        logits = self.model.run(batch, rows, **more)
+        return logits if isinstance(logits, torch.Tensor) else torch.from_numpy(self.model.ops.numpy(logits))
+
+    def _kept(self, logits: torch.Tensor, batch: Batch, wanted: list[Any] | None) -> list[Any]:
+        """The logits of each example, as NumPy."""
+        logits = logits.float().cpu()
+        if self.model.head not in OF_TOKENS:
+            if self.preprocess is not None:
+                logits = self.preprocess(logits, None if wanted is None else torch.as_tensor(np.array(wanted)))
+            return list(np.asarray(logits))
+        parts = logits.split(batch.lengths.tolist())
+        if self.model.head == "question-answering":
+            return [(part[:, 0].numpy(), part[:, 1].numpy()) for part in parts]
+        if self.preprocess is None:
+            return [part.numpy() for part in parts]
+        kept = []
+        for place, part in enumerate(parts):
+            label = None if wanted is None else torch.as_tensor(np.array(wanted[place]))[None]
+            kept.append(np.asarray(self.preprocess(part[None], label))[0])
+        return kept
+
+    def _written(self, rows: list[Any]) -> list[Array]:
+        """The texts that the model writes, as token ids."""
+        config = prepared(self.generation or {}, model=self.model.generation_config)
+        batch, _ = inputs_of(rows, self.model)
+        sources = np.split(batch.token_ids, batch.offsets[1:-1])
+        prompts = [Prompt(ids.tolist(), config, tag=place) for place, ids in enumerate(sources)]
+        jobs = {job.prompt.tag: job for job in generate_many(self.model, prompts)}
+        return [np.array(jobs[place].results[0].tokens, np.int64) for place in range(len(rows))]
+
+
+def _rectangles(found: dict[int, Any], padding: int = IGNORED) -> Any:
+    """What was found of each example, one below the other; lists of unequal length are filled up with -100."""
+    values = [found[index] for index in sorted(found)]
+    if not values:
+        return None
+    if isinstance(values[0], tuple):
+        return tuple(_rectangles(dict(enumerate(part)), padding) for part in zip(*values, strict=True))
+    arrays = [np.asarray(value) for value in values]
+    if len({array.shape for array in arrays}) == 1:
+        return np.stack(arrays)
+    longest = max(len(array) for array in arrays)
+    laid = np.full((len(arrays), longest, *arrays[0].shape[1:]), padding, arrays[0].dtype)
+    for row, array in zip(laid, arrays, strict=True):
+        row[: len(array)] = array
+    return laid
+
+
+def _measured(prefix: str, sums: Sequence[float], seconds: float) -> dict[str, float]:
+    """The metrics that need no predictions; sums: loss, terms, examples, batches.   Raises InputError for no data."""
+    loss, terms, examples, batches = sums
+    if not examples:
+        raise InputError("the data set to evaluate is empty.")
+    values = {f"{prefix}_loss": loss / terms} if terms else {}
+    return values | {
+        f"{prefix}_runtime": round(seconds, 4),
+        f"{prefix}_samples_per_second": round(examples / max(seconds, 1e-9), 3),
+        f"{prefix}_steps_per_second": round(batches / max(seconds, 1e-9), 3),
+    }
+
+
+def _merged(parts: list[dict[int, Any]]) -> dict[int, Any]:
+    return {index: value for part in parts for index, value in part.items()}

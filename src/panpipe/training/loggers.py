@@ -1,0 +1,111 @@
+"""Where the numbers of a run go: always log.jsonl, and what `report_to` names. No connection is opened unasked."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import InvalidArgument, MissingDependency, did_you_mean
+
+if TYPE_CHECKING:
+    from .arguments import TrainingArguments
+
+__all__ = ["JsonLines", "Logger", "open_loggers"]
+
+
+class Logger(Protocol):
+    """Anything with these two; give one in `report_to`."""
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        """Numbers of a step."""
+
+    def close(self) -> None:
+        """The run is over."""
+
+
+class JsonLines:
+    """log.jsonl: a line of JSON for whatever is logged. A resumed run drops what lies after its step."""
+
+    def __init__(self, path: Path, from_step: int) -> None:
+        self._path = path
+        kept: list[str] = []
+        if from_step and path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines()
+            kept = [line for line in lines if line and _step(line) <= from_step]
+        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        """Add a line."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **values}, ensure_ascii=False) + "\n")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _step(line: str) -> int:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):  # the half line of a killed run
+        return 2**62
+
+
+class _TensorBoard:
+    def __init__(self, args: TrainingArguments) -> None:
+        writer = _imported("torch.utils.tensorboard", "tensorboard").SummaryWriter
+        self._writer = writer(log_dir=str(Path(args.output_dir) / "runs" / (args.run_name or "run")))
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        for name, value in values.items():
+            kind, _, rest = name.partition("_")
+            self._writer.add_scalar(f"{kind}/{rest}" if kind == "eval" else f"train/{name}", value, step)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Run:
+    """wandb and trackio, which have the same interface."""
+
+    def __init__(self, package: str, args: TrainingArguments) -> None:
+        self._package = _imported(package, package)
+        self._package.init(project="panpipe", name=args.run_name, config=args.to_dict())
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        self._package.log(values, step=step)
+
+    def close(self) -> None:
+        self._package.finish()
+
+
+_BY_NAME: dict[str, Callable[[TrainingArguments], Logger]] = {
+    "tensorboard": _TensorBoard,
+    "wandb": lambda args: _Run("wandb", args),
+    "trackio": lambda args: _Run("trackio", args),
+}
+
+
+def open_loggers(args: TrainingArguments, from_step: int) -> list[Logger]:
+    """The loggers of a run.   Raises InvalidArgument, MissingDependency."""
+    found: list[Logger] = [JsonLines(Path(args.output_dir) / "log.jsonl", from_step)]
+    for wanted in args.report_to:
+        if not isinstance(wanted, str):
+            found.append(wanted)
+        elif wanted in _BY_NAME:
+            found.append(_BY_NAME[wanted](args))
+        else:
+            near = did_you_mean(wanted, _BY_NAME)
+            raise InvalidArgument(
+                f"report_to has {wanted!r}; it takes {', '.join(_BY_NAME)}, or an object with log().{near}"
+            )
+    return found
+
+
+def _imported(module: str, package: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingDependency(f"report_to={package!r} needs a package: pip install {package}") from error
