@@ -12,6 +12,9 @@ clauses keep working.
     │   ├── MissingKey (KeyError)          a dictionary that lacks a key the task needs
     │   └── PipelineException              transformers' name for a pipeline's complaint about an input
     │       └── MissingMask                fill-mask without a mask token
+    ├── DataError (ValueError)             data that cannot be used; of a file, the message names the line
+    │   ├── DataNotFound (FileNotFoundError)   no such file, data set, configuration or split
+    │   └── NoSuchRow (IndexError)         a row's number outside of the data set
     ├── ShapeError (ValueError)            arrays that do not fit together
     ├── CacheFull (MemoryError)            more keys and values than the cache of generation has room for
     ├── CheckpointError (ValueError)       a checkpoint that cannot be used
@@ -24,6 +27,7 @@ clauses keep working.
     │   │   └── MissingHead                … namely those of the head that the task needs
     │   └── TokenizerError                 tokenizer files that are missing, broken or do not fit the model
     │       └── TemplateError              a chat template that is missing, broken, stopped, or refuses the chat
+    ├── TrainingError (RuntimeError)       a run of training that cannot begin, or go on
     ├── HubUnavailable (ConnectionError)   the Hub could not be reached, or must not be (offline)
     ├── EngineError (RuntimeError)         an engine or instruction set this machine does not have
     └── MissingDependency (ImportError)    an optional package; the message gives the install command
@@ -39,6 +43,8 @@ __all__ = [
     "CheckpointNotFound",
     "ConfigError",
     "CorruptCheckpoint",
+    "DataError",
+    "DataNotFound",
     "EngineError",
     "HubUnavailable",
     "InputError",
@@ -47,12 +53,14 @@ __all__ = [
     "MissingHead",
     "MissingKey",
     "MissingMask",
+    "NoSuchRow",
     "PanpipeError",
     "PipelineException",
     "ShapeError",
     "TemplateError",
     "TokenizerError",
     "TooLong",
+    "TrainingError",
     "UnknownArgument",
     "UnknownFamily",
     "UnknownTask",
@@ -109,6 +117,18 @@ class MissingMask(PipelineException):
     """A text for fill-mask without the mask token."""
 
 
+class DataError(PanpipeError, ValueError):
+    """Data that cannot be used."""
+
+
+class DataNotFound(DataError, FileNotFoundError):
+    """No such file, data set, configuration or split."""
+
+
+class NoSuchRow(DataError, IndexError):
+    """A row's number outside of the data set."""
+
+
 class ShapeError(PanpipeError, ValueError):
     """Arrays that do not fit together."""
 
@@ -155,6 +175,10 @@ class TokenizerError(CheckpointError):
 
 class TemplateError(TokenizerError):
     """A chat template that is missing, broken, stopped, or refuses the chat in its own words."""
+
+
+class TrainingError(PanpipeError, RuntimeError):
+    """A run of training that cannot begin, or go on."""
 
 
 class HubUnavailable(PanpipeError, ConnectionError):

@@ -39,7 +39,7 @@ _WHERE = {
     for name in names
 }
 
-__all__ = list(_WHERE)  # noqa: PLE0604
+__all__ = list(_WHERE)
 
 
 def __getattr__(name: str) -> Any:

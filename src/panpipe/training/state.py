@@ -65,7 +65,7 @@ class TrainerState:
     log_history: list[dict[str, Any]] = field(default_factory=list)
 
     def count_step(self, examples: int, steps: int, seconds: float) -> None:
-        """One step further, which took `examples`.   steps: of the epoch, 0: unknown.   seconds: since the beginning."""
+        """One step further, which took `examples`.   steps: of the epoch, 0: unknown.   seconds: since the start."""
         self.global_step += 1
         self.steps_in_epoch += 1
         self.window_steps += 1
