@@ -102,7 +102,7 @@ def test_people_read_what_was_done() -> None:
     _, text = card(RUN)
     for line in (
         "# nsmc-tiny",
-        "A model for text-classification of 22,713,216 parameters, fine-tuned from "
+        "A text-classification model of 22,713,216 parameters, fine-tuned from "
         "[sentence-transformers/all-MiniLM-L6-v2](https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2) "
         "on e9t/nsmc with panpipe.",
         'pipe = pipeline("text-classification", model="누리/nsmc-tiny")',
@@ -112,7 +112,8 @@ def test_people_read_what_was_done() -> None:
         "It took 200 steps in 30 min 0 s at 12,346 tokens per second on AMD EPYC 7763, 128 cores.",
         "![Loss](loss.svg)",
         "| learning\\_rate | 5e-05 |",
-        "| 200 | 2 | 0.4 | 0.85 | 0.45 |",
+        "| 200 | 2 | 0.4 | 0.45 | 0.85 |",
+        "| CPU | AMD EPYC 7763, 128 logical cores | 25.0 Wh | 50 W | measured ±10%: RAPL: intel-rapl:0 |",
         "30.0 Wh (±17%) in 30 min 0 s: 12.3 g CO2e (South Korea, 414 g/kWh, 2024).",
         "- torch 2.13.0",
     ):

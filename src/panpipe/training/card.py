@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from ..carbon.components import Component
 from ..carbon.result import EnergyResult, co2_words, energy_words, time_words
 
 __all__ = ["DataUsed", "RunReport", "markdown_table", "model_card"]
@@ -151,11 +152,10 @@ def _index(run: RunReport, metrics: Mapping[str, float]) -> list[dict[str, Any]]
 
 def _metrics(run: RunReport) -> dict[str, float]:
     """The finite results by their names; the loss only where there is nothing else."""
-    named = {name.removeprefix("eval_").removeprefix("test_"): value for name, value in run.metrics.items()}
     found = {
         name: float(value)
-        for name, value in named.items()
-        if isinstance(value, (int, float)) and math.isfinite(value) and name != "epoch" and not name.endswith(_RATES)
+        for name, value in _named(run.metrics).items()
+        if isinstance(value, (int, float)) and math.isfinite(value)
     }
     better = {name: value for name, value in found.items() if name != "loss"}
     return better or found
@@ -215,7 +215,7 @@ def _summary(run: RunReport) -> str:
     base = f" from {_link(run.base_model)}" if run.base_model else ""
     names = dict.fromkeys(data.name for data in run.datasets if data.use == "training")
     data = f" on {', '.join(_inline(_title(name)) for name in names)}" if names else ""
-    what = f"A model for {_inline(run.task)}" if run.task else "A model"
+    what = f"A {_inline(run.task)} model" if run.task else "A model"
     size = f" of {run.num_parameters:,} parameters" if run.num_parameters else ""
     how = "pretrained" if run.training_type == "pre-training" else "fine-tuned"
     return f"{what}{size}, {how}{base}{data} with panpipe."
@@ -229,11 +229,12 @@ def _usage(run: RunReport) -> str:
         given = ", ".join(f"{name}={_quoted(text)}" for name, text in example.items())
     else:
         given = _quoted(example)
+    name = _title(run.model_name) if _is_folder(run.model_name) else run.model_name
     lines = [
         "```python",
         "from panpipe import pipeline",
         "",
-        f"pipe = pipeline({_quoted(run.task)}, model={_quoted(run.model_name)})",
+        f"pipe = pipeline({_quoted(run.task)}, model={_quoted(name)})",
         f"pipe({given})",
         "```",
     ]
@@ -241,9 +242,7 @@ def _usage(run: RunReport) -> str:
 
 
 def _results(run: RunReport) -> str:
-    named = {name.removeprefix("eval_").removeprefix("test_"): value for name, value in run.metrics.items()}
-    rows = [{"metric": _words(name), "value": value} for name, value in named.items() if not name.endswith(_RATES)]
-    return markdown_table([row for row in rows if row["metric"] != "epoch"])
+    return markdown_table([{"metric": _words(name), "value": value} for name, value in _named(run.metrics).items()])
 
 
 def _data(run: RunReport) -> str:
@@ -285,13 +284,9 @@ def _history(log_history: Iterable[Mapping[str, Any]]) -> str:
     for entry in log_history:
         loss = entry.get("loss", loss)
         if "eval_loss" in entry:
-            results = {
-                _words(name.removeprefix("eval_")): value
-                for name, value in entry.items()
-                if name.startswith("eval_") and not name.endswith(_RATES)
-            }
-            results["evaluation loss"] = results.pop("loss")
-            rows.append({"step": entry.get("step"), "epoch": entry.get("epoch"), "training loss": loss, **results})
+            row = {"step": entry.get("step"), "epoch": entry.get("epoch"), "training loss": loss}
+            row["evaluation loss"] = entry["eval_loss"]
+            rows.append(row | {_words(name): value for name, value in _named(entry, "eval_").items() if name != "loss"})
     if len(rows) > _LONGEST_TABLE:
         rows = [rows[round(i * (len(rows) - 1) / (_LONGEST_TABLE - 1))] for i in range(_LONGEST_TABLE)]
     return markdown_table(rows)
@@ -305,7 +300,7 @@ def _energy(run: RunReport) -> str:
     rows = [
         {
             "part": part.name.upper(),
-            "hardware": f"{part.count} × {part.model}" if part.count and part.model else part.model,
+            "hardware": _hardware(part),
             "energy": energy_words(part.kwh),
             "power": f"{energy.watts_of(part.kwh):.3g} W",
             "how": f"{part.method} ±{part.band:.0%}: {part.source}",
@@ -321,6 +316,18 @@ def _energy(run: RunReport) -> str:
             *notes,
         ]
     )
+
+
+def _hardware(part: Component) -> str:
+    if part.name == "cpu":
+        return f"{part.model}, {part.count} logical cores"
+    return f"{part.count} × {part.model}" if part.count else part.model
+
+
+def _named(results: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The results whose names begin so, without "eval_" or "test_", and without what the evaluation took."""
+    named = {re.sub("^(eval|test)_", "", name): value for name, value in results.items() if name.startswith(prefix)}
+    return {name: value for name, value in named.items() if name != "epoch" and not name.endswith(_RATES)}
 
 
 # -- words ------------------------------------------------------------------------------------------------------------
