@@ -6,6 +6,7 @@ Loading is total: every slot is filled, every tensor used or left by a named rul
 from __future__ import annotations
 
 import fnmatch
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,21 @@ import numpy.typing as npt
 
 from ..errors import ConfigError, MissingHead, UnknownFamily, WeightsMismatch, did_you_mean
 from ..ops import Ops
+from ..weights.adapters import Adapted, AdaptedCheckpoint, Adapter, KeptTensors, with_base
 from ..weights.checkpoint import Checkpoint, open_checkpoint
 from ..weights.hub import resolve
-from ..weights.name_map import Join, Row, Source, from_stored, names_of, stored_shape, to_stored
+from ..weights.name_map import (
+    Join,
+    Row,
+    Source,
+    Tied,
+    Transposed,
+    from_stored,
+    locate,
+    names_of,
+    stored_shape,
+    to_stored,
+)
 from ..weights.slots import LinearSlot, Slot, TableSlot, Tensors, Tree, grow, random_tensors
 from ..weights.source import Source as Files
 from ..weights.source import read_json
@@ -26,7 +39,17 @@ from .config import Config
 from .families import FAMILIES
 from .family import HEADS, Family
 
-__all__ = ["Stored", "checkpoint_tensors", "family_of", "fill", "find_files", "head_of", "load_config", "read_config"]
+__all__ = [
+    "Stored",
+    "checkpoint_tensors",
+    "family_of",
+    "fill",
+    "find_files",
+    "head_of",
+    "load_config",
+    "merged",
+    "read_config",
+]
 
 Tensor = npt.NDArray[Any]
 Plan = dict[str, dict[str, tuple[Source, tuple[str, ...]]]]
@@ -36,9 +59,16 @@ Plan = dict[str, dict[str, tuple[Source, tuple[str, ...]]]]
 # -- the config ------------------------------------------------------------------------------------------------------
 
 
-def find_files(id_or_path: str | Path | Files, **options: Any) -> Files:
-    """The files of a checkpoint; `options` are those of `resolve`."""
-    return id_or_path if isinstance(id_or_path, Files) else resolve(id_or_path, **options)
+def find_files(id_or_path: str | Path | Files, adapter: str | Path | None = None, **options: Any) -> Files:
+    """The files of a checkpoint, or of an adapter and its base; `options` are those of `resolve`.
+
+    adapter: a LoRA adapter for the checkpoint.
+    """
+    files = with_base(id_or_path if isinstance(id_or_path, Files) else resolve(id_or_path, **options))
+    if adapter is None:
+        return files
+    options = {key: value for key, value in options.items() if key not in ("revision", "subfolder")}
+    return with_base(resolve(adapter, **options), base=files)
 
 
 def load_config(id_or_path: str | Path | Files, **options: Any) -> Config:
@@ -68,7 +98,36 @@ def read_config(files: Files, **changes: Any) -> Config:
             f"{files.name} is of the family {model_type!r}, which panpipe does not have.{near} It has {_families()}."
         )
     config_class = family.configs[family.model_types.index(model_type)]
+    if isinstance(files, Adapted) and not files.has_own_config:
+        changes = _said_by_adapter(files, family, config_class.from_dict(values, str(path))) | changes
     return config_class.from_dict(values, str(path), **changes)
+
+
+_HEADS_OF_ADAPTERS = {
+    "SEQ_CLS": "sequence-classification",
+    "TOKEN_CLS": "token-classification",
+    "QUESTION_ANS": "question-answering",
+    "CAUSAL_LM": "causal-lm",
+    "SEQ_2_SEQ_LM": "seq2seq-lm",
+    "FEATURE_EXTRACTION": "base",
+}
+"""PEFT's task_type -> our name of the head."""
+
+
+def _said_by_adapter(files: Adapted, family: Family, config: Config) -> dict[str, Any]:
+    """What the base's config cannot know: the head that the adapter is for, and the number of its labels."""
+    head = _HEADS_OF_ADAPTERS.get(files.config.task_type or "")
+    if head is None or head not in family.heads:
+        return {}
+    prefix = family.class_prefixes[family.model_types.index(config.model_type)]
+    changes: dict[str, Any] = {"architectures": [prefix + family.class_suffix(head)]}
+    if head.endswith("classification"):
+        output = names_of(locate(family.heads[head].rows, "head.output", "weight"))
+        adapter = files.adapter()
+        for name in adapter.whole.keys() & set(output):
+            labels = adapter.stored.info(adapter.whole[name]).shape[0]
+            changes |= {"num_labels": labels} if labels != config.num_labels else {}
+    return changes
 
 
 def _type_in_name(name: str) -> str | None:
@@ -111,6 +170,9 @@ class Stored:
     release: Callable[[str], None] = lambda slot: None
     """Say that a slot's tensors were copied, so that the file's pages may leave the memory."""
 
+    drawn: frozenset[str] = frozenset()
+    """Slots that the checkpoint lacks: drawn at random, to be trained."""
+
     def ready(self, ops: Ops) -> Tree:
         """All weights as the engine keeps them."""
 
@@ -125,16 +187,24 @@ class Stored:
 
 
 def fill(
-    files: Files, family: Family, config: Config, head: str, *, new_head: bool = False, drop: Iterable[str] = ()
+    files: Files | Checkpoint,
+    family: Family,
+    config: Config,
+    head: str,
+    *,
+    new_head: bool = False,
+    drop: Iterable[str] = (),
 ) -> Stored:
-    """The tensors of a checkpoint for the model with that head.
+    """The tensors of a checkpoint for the model with that head; those of an adapter's files, merged into its base.
 
     new_head: draw the head's tensors that are missing or of another shape, instead of refusing.
     drop: names (fnmatch) of tensors to leave unread, besides those that the family knows.
     Raises WeightsMismatch, MissingHead and what `open_checkpoint` raises.
     """
-    checkpoint = open_checkpoint(files)
     slots = family.slots(config, head)
+    checkpoint = files if isinstance(files, Checkpoint) else open_checkpoint(files)
+    if isinstance(files, Adapted):
+        checkpoint = _adapted(checkpoint, files.adapter(), family, config, head)
     names = set(checkpoint.names())
     plan: Plan = {}
     missing, wrong, absent_optional, fresh = [], [], set(), set()
@@ -169,6 +239,8 @@ def fill(
         if _modern(n) not in known and n not in known and not any(fnmatch.fnmatch(n, p) for p in patterns)
     )
     _complain(checkpoint, config, head, missing, wrong, unused)
+    if isinstance(checkpoint, AdaptedCheckpoint):
+        _check_tied(checkpoint, family, config, plan)
     generator = np.random.default_rng(0)
     drawn = {slot: random_tensors(slots[slot], config.initializer_range, generator) for slot in sorted(fresh)}
     kept = {slot: kind for slot, kind in slots.items() if slot not in absent_optional}
@@ -191,7 +263,41 @@ def fill(
             for name in found:
                 checkpoint.release(name)
 
-    return Stored(kept, read, release)
+    return Stored(kept, read, release, frozenset(drawn))
+
+
+def merged(adapter: Adapter, family: Family, config: Config, head: str, stored: Stored) -> Stored:
+    """A model's tensors with an adapter merged into them.   Raises WeightsMismatch."""
+    kept = KeptTensors(checkpoint_tensors(family, config, head, stored), Path("the model"))
+    return fill(_adapted(kept, adapter, family, config, head), family, config, head)
+
+
+def _adapted(base: Checkpoint, adapter: Adapter, family: Family, config: Config, head: str) -> AdaptedCheckpoint:
+    maps: dict[str, bool] = {}
+    tables: list[str] = []
+    prefix = ""
+    for slot, kind in family.slots(config, head).items():
+        if slot.startswith("head.") or slot == "pooler" or not isinstance(kind, (LinearSlot, TableSlot)):
+            continue
+        source, prefix = family.source(config, head, slot, "weight")
+        modules = [name.removesuffix(".weight") for name in names_of(source)]
+        if isinstance(kind, TableSlot):
+            tables += modules
+        else:
+            maps |= dict.fromkeys(modules, isinstance(source, Transposed))
+    return AdaptedCheckpoint(base, adapter, maps, tables, prefix)
+
+
+def _check_tied(checkpoint: AdaptedCheckpoint, family: Family, config: Config, plan: Plan) -> None:
+    """Raises WeightsMismatch where an adapter changes one of two uses of a tensor: both would change, or neither."""
+    uses = Counter(name for parts in plan.values() for _, found in parts.values() for name in found)
+    outputs = {row.untied for kind in family.heads.values() for row in kind.rows.values() if isinstance(row, Tied)}
+    twice = sorted(n for n in checkpoint.changed() if uses[n] > 1 or (n in outputs and config.tie_word_embeddings))
+    if twice:
+        raise WeightsMismatch(
+            f"{checkpoint.path} changes {_list(twice)}, which the model uses in more than one place "
+            "(tie_word_embeddings); panpipe cannot change one use alone. Merge the adapter with PEFT, untied."
+        )
 
 
 def checkpoint_tensors(family: Family, config: Config, head: str, stored: Stored) -> dict[str, Tensor]:

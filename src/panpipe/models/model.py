@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -24,6 +25,8 @@ from ..errors import (
 )
 from ..ops import Ops, get_ops
 from ..ops.base import POOLINGS, Array, Ints
+from ..weights.adapters import read_adapter
+from ..weights.hub import resolve
 from ..weights.save import save_safetensors
 from ..weights.slots import random_tensors
 from ..weights.source import Source as Files
@@ -100,19 +103,24 @@ class Model:
         subfolder: str | None = None,
         new_head: bool = False,
         drop: Iterable[str] = (),
+        adapter: str | Path | None = None,
         **changes: Any,
     ) -> M:
         """A model from a folder or a Hub id; a folder or a cached id never touches the network.
 
+        What holds a LoRA adapter (PEFT's adapter_config.json) gives the model that it adapts, with it merged.
+
         engine: 'native', 'reference', 'torch' or an Ops; default the fastest there is.
         new_head: draw the head that the checkpoint lacks at random, to train it, instead of raising MissingHead.
-        drop: names (fnmatch) of tensors to leave unread.   changes: keys of the config to lay over it (num_labels=3).
+        drop: names (fnmatch) of tensors to leave unread.   adapter: a LoRA adapter to merge, a folder or a Hub id.
+        changes: keys of the config to lay over it (num_labels=3).
         Raises CheckpointError's kinds, HubUnavailable, UnknownArgument.
         """
         changes = _transformers_arguments(changes)
         new_head = changes.pop("ignore_mismatched_sizes", False) or new_head
-        finding = {"revision": revision, "cache_dir": cache_dir, "token": token, "local_files_only": local_files_only}
-        files = loading.find_files(id_or_path, subfolder=subfolder, **finding)
+        finding: dict[str, Any] = {"revision": revision, "cache_dir": cache_dir}
+        finding |= {"token": token, "local_files_only": local_files_only}
+        files = loading.find_files(id_or_path, adapter, subfolder=subfolder, **finding)
         if not isinstance(config, Config):
             source = files if config is None else loading.find_files(config, **finding)
             config = loading.read_config(source, **changes)
@@ -124,6 +132,17 @@ class Model:
         model._files = files
         return model
 
+    def load_adapter(self: M, id_or_path: str | Path, **finding: Any) -> M:
+        """Merge a LoRA adapter in PEFT's files into this model's weights; the model itself.
+
+        finding: revision, cache_dir, token, local_files_only, subfolder.
+        Raises ConfigError for an adapter that is no plain LoRA, WeightsMismatch for one of another model.
+        """
+        adapter = read_adapter(resolve(id_or_path, **finding))
+        self.stored = loading.merged(adapter, self.family, self.config, self.head, self.stored)
+        self.weights = self.stored.ready(self.ops)
+        return self
+
     def save_pretrained(self, folder: str | Path, **_: Any) -> None:
         """Write config.json and model.safetensors, as transformers reads them."""
         folder = Path(folder)
@@ -133,6 +152,18 @@ class Model:
         save_safetensors(tensors, folder / "model.safetensors")
         if self.can_generate:
             self.generation_config.save_pretrained(folder)
+
+    def with_weights(self: M, stored: Stored, ops: Ops | None = None) -> M:
+        """The same model with other tensors, on its engine or another."""
+        made = copy.copy(self)
+        made.ops = ops or self.ops
+        made.take_weights(stored)
+        return made
+
+    def take_weights(self, stored: Stored) -> None:
+        """Let these tensors be the model's: what training ends with."""
+        self.stored = stored
+        self.weights = stored.ready(self.ops)
 
     # -- running -----------------------------------------------------------------------------------------------------
 

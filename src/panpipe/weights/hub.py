@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import CheckpointNotFound, HubUnavailable, InvalidArgument
 from .source import WEIGHT_FILES, Folder, Source, inside
@@ -37,7 +38,7 @@ class _Group:
         return name in self.satellites or any(name in carrier for carrier in self.carriers)
 
 
-_CONFIG = _Group(("generation_config.json",), (("config.json",),))
+_CONFIG = _Group(("generation_config.json", "adapter_config.json"), (("config.json",),))
 _TOKENIZER = _Group(
     ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja"),
     (
@@ -52,6 +53,7 @@ _TOKENIZER = _Group(
 )
 _ALONE = [_Group((), ((name,),)) for name in ("target_vocab.json", "additional_chat_templates/tool_use.jinja")]
 _WEIGHTS = _Group((), tuple((name,) for name in WEIGHT_FILES))
+_ADAPTER = _Group((), (("adapter_model.safetensors",), ("adapter_model.bin",)))
 
 
 def resolve(
@@ -127,6 +129,11 @@ class HubRepo(Source):
         for label, value in (("revision", revision), ("subfolder", subfolder)):
             if not _is_plain(value):
                 raise InvalidArgument(f"{label}={value!r} cannot be: it would lead outside of the cache.")
+
+    @property
+    def finding(self) -> dict[str, Any]:
+        """What `resolve` is given to look for another model in the same places."""
+        return {"cache_dir": self.folder.parent, "token": self._token, "local_files_only": self._local_files_only}
 
     def file(self, name: str) -> Path | None:
         """An optional file: from the cache, else fetched, unless it is known (or follows) that there is none."""
@@ -218,7 +225,7 @@ class HubRepo(Source):
 
 
 def _group(name: str) -> _Group:
-    return next((group for group in (_TOKENIZER, _WEIGHTS, *_ALONE) if group.has(name)), _CONFIG)
+    return next((group for group in (_TOKENIZER, _WEIGHTS, _ADAPTER, *_ALONE) if group.has(name)), _CONFIG)
 
 
 def _is_plain(path: str) -> bool:
