@@ -127,7 +127,8 @@ class Metric:
         batch |= {name: options.pop(name) for name in self._inputs if name in options}
         self._check(options)
         if self._added:
-            self._add({name: value for name, value in batch.items() if value is not None})
+            if any(value is not None for value in batch.values()):
+                self.add_batch(**batch)
             batch = self._added
         inputs = {name: batch.get(name) for name in self._inputs}
         if missing := [name for name, value in inputs.items() if value is None]:
@@ -198,7 +199,7 @@ class CombinedMetrics:
         known = {name for metric in self._metrics for name in metric.options}
         if unknown := [name for name in options if name not in known]:
             raise UnknownArgument(
-                f"none of the metrics has an option {unknown[0]!r:.60}.{did_you_mean(unknown[0], known)}"
+                f"none of the metrics has the option {unknown[0]!r:.60}.{did_you_mean(unknown[0], known)}"
             )
         results = [
             metric.compute(
