@@ -198,7 +198,9 @@ class _Repairing(Drawing):
         ids = np.asarray(to_python(feature["input_ids"]), np.int64)
         if feature.get("attention_mask") is not None:
             ids = ids[np.asarray(to_python(feature["attention_mask"])) != 0]
-        plain = np.flatnonzero(~np.isin(ids, special_ids(self.tokenizer)))
+        of_text = (self.tokenizer.unk_token_id, self.tokenizer.mask_token_id)
+        around = [token for token in special_ids(self.tokenizer).tolist() if token not in of_text]
+        plain = np.flatnonzero(~np.isin(ids, around))
         begin, end = (int(plain[0]), int(plain[-1]) + 1) if len(plain) else (len(ids), len(ids))
         return ids[begin:end], ids[:begin], ids[end:]
 
