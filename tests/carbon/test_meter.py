@@ -240,6 +240,7 @@ def test_programs_that_write_at_once_lose_no_row(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(rows(tmp_path)) == len(records(tmp_path)) == 20
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["emissions.csv", "emissions.json"]
 
 
 def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(tmp_path: Path) -> None:

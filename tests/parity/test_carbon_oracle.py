@@ -88,3 +88,13 @@ def test_codecarbon_as_the_backend_measures_what_it_measures_alone(tmp_path: Pat
     assert ours["ram"] == pytest.approx(alone.ram_energy, rel=0.3)
     assert 0 < ours["cpu"] < 20 * alone.cpu_energy  # of the same order: this machine's load is not ours alone
     assert meter.result.kg_co2e == pytest.approx(meter.result.kwh * 0.41427)
+
+
+def test_what_is_asked_of_nvml_is_there() -> None:
+    import pynvml
+
+    from ..carbon.test_counters import Library
+
+    for name in (name for name in vars(Library) if name.startswith("nvml")):
+        assert callable(getattr(pynvml, name)), name
+    assert issubclass(pynvml.NVMLError, Exception)

@@ -32,6 +32,8 @@ class Component:
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Component:
         """The component in a run's record.   Raises KeyError or TypeError where that is none."""
+        if given["method"] not in _METHODS:
+            raise KeyError(given["method"])
         return cls(**{name: given[name] for name in cls.__dataclass_fields__})
 
 

@@ -1,8 +1,10 @@
 """The meter around a run, a generation or any block.
 
-with panpipe.energy("my-run", country="KOR") as meter:
-    …
-print(meter.result)
+    with panpipe.energy("my-run", country="KOR") as meter:
+        …
+    print(meter.result)
+
+A thread reads the counters now and then; what it costs is a thousandth of a second each time.
 """
 
 from __future__ import annotations

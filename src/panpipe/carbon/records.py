@@ -128,13 +128,17 @@ class RunFiles:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """No other program of ours writes here meanwhile."""
+        """No other program of ours writes here meanwhile, where the system has locks."""
         if fcntl is None:
             yield
             return
-        with (self.folder / ".emissions.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):  # some network file systems have none
+                fcntl.flock(folder, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(folder)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
