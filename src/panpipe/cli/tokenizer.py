@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -105,19 +104,14 @@ def _show(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _files(patterns: Sequence[str]) -> list[Path]:
+def _files(names: Sequence[str]) -> list[Path]:
     """Raises InputError."""
-    files: list[Path] = []
-    for pattern in patterns:
-        found = sorted(Path(name) for name in glob.glob(pattern, recursive=True)) or [Path(pattern)]
-        files += found
-        for path in found:
-            if not path.is_file():
-                raise InputError(f"there is no file {str(path)!r}.")
-            if _suffix(path) not in _FORMATS:
-                raise InputError(
-                    f"{str(path)!r}: expected a file that ends with {', '.join(_FORMATS)} (or those + .gz)."
-                )
+    files = [Path(name) for name in names]
+    for path in files:
+        if not path.is_file():
+            raise InputError(f"there is no file {str(path)!r}.")
+        if _suffix(path) not in _FORMATS:
+            raise InputError(f"{str(path)!r}: expected a file that ends with {', '.join(_FORMATS)} (or those and .gz).")
     return files
 
 

@@ -29,7 +29,7 @@ from .tokenizer import Tokenizer
 
 __all__ = ["KINDS", "LONGEST_LINE", "MAX_SENTENCES", "train_like", "train_tokenizer"]
 
-MAX_SENTENCES = 1_000_000
+MAX_SENTENCES = 500_000
 """Lines that are kept in memory and learnt from; of a longer corpus, as many are drawn evenly from the whole."""
 LONGEST_LINE = 4096
 """Characters; a longer line counts as several."""
@@ -168,6 +168,8 @@ def _train(
     """
     if isinstance(vocab_size, bool) or not isinstance(vocab_size, int) or vocab_size < 1:
         raise InvalidArgument(f"vocab_size={vocab_size!r:.40}: expected a whole number of tokens.")
+    if isinstance(texts, (str, bytes)):
+        raise InputError("the corpus is one str; expected an iterable of texts, or of lists of texts.")
     trainer, names = _TRAINERS[kind]
     names = (*names, *(name for name in _ANY if name != "initial_alphabet" or kind != "WordLevel"))
     if unknown := [name for name in options if name not in names]:
@@ -227,16 +229,21 @@ def _copied(texts: Iterable[Any], file: TextIO) -> Iterator[Any]:
 
 
 def _checked(texts: Iterable[Any]) -> Iterator[str | Sequence[str]]:
-    """Texts and batches of texts.   Raises InputError."""
-    if isinstance(texts, (str, bytes)):
-        raise InputError("the corpus is one str; expected an iterable of texts, or of lists of texts.")
+    """Texts and batches of texts.   Raises InputError, also at the end where there was nothing to read."""
+    is_empty = True
     for number, item in enumerate(texts):
-        batch = [item] if isinstance(item, str) else item
-        if not isinstance(batch, (list, tuple)) or not all(isinstance(text, str) for text in batch):
-            raise InputError(f"item {number} of the corpus is {item!r:.60}; expected a str or a list of str.")
-        for text in batch:
-            _utf8(text, number)
+        for text in _batch(item, number):
+            is_empty &= not _utf8(text, number).strip()
         yield item
+    if is_empty:
+        raise InputError("the corpus has no text; expected at least one that is not empty.")
+
+
+def _batch(item: Any, number: int) -> Sequence[str]:
+    batch = [item] if isinstance(item, str) else item
+    if not isinstance(batch, (list, tuple)) or not all(isinstance(text, str) for text in batch):
+        raise InputError(f"item {number} of the corpus is {item!r:.60}; expected a str or a list of str.")
+    return batch
 
 
 def _utf8(text: str, number: int) -> bytes:
@@ -484,16 +491,9 @@ def _texts(corpus: Any, column: str) -> Iterator[str]:
                     f"row {number} of the corpus has no column {column!r:.60}; it has {', '.join(map(repr, item))}."
                 )
             if item[column] is not None:
-                yield from _checked_texts(item[column], number)
+                yield from _batch(item[column], number)
         else:
-            yield from _checked_texts(item, number)
-
-
-def _checked_texts(item: Any, number: int) -> Iterable[str]:
-    batch = [item] if isinstance(item, str) else item
-    if not isinstance(batch, (list, tuple)) or not all(isinstance(text, str) for text in batch):
-        raise InputError(f"item {number} of the corpus is {item!r:.60}; expected a str or a list of str.")
-    return batch
+            yield from _batch(item, number)
 
 
 def _sample(
@@ -518,8 +518,6 @@ def _sample(
             elif (place := chance.randrange(seen + 1)) < max_sentences:
                 lines[place] = line
             seen += 1
-    if not lines:
-        raise InputError("the corpus has no text; expected at least one line that is not empty.")
     read = {"corpus_sha256": digest.hexdigest(), "characters": characters, "lines": seen, "lines_used": len(lines)}
     return lines, read
 
