@@ -20,6 +20,7 @@ __all__ = ["Found", "HubClient"]
 _MAX_REDIRECTS = 5
 _MAX_RETRIES = 2  # of an overloaded server: after 1 and 2 seconds
 _OVERLOADED = (429, 500, 502, 503, 504)
+_LISTING_SECONDS = 30
 _MAX_UNANNOUNCED = 1 << 27  # bytes of an answer without a length, as some proxies give for small files
 _HTTP_LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3")
 _LOCAL_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EMFILE}
@@ -35,7 +36,7 @@ class Found(NamedTuple):
 
 
 class HubClient:
-    """Requests for the files of one model.
+    """Requests for the files of one model, or of a data set, whose id is then 'datasets/…'.
 
     revision: for messages.   Every method raises CheckpointNotFound, HubUnavailable, or CheckpointError.
     """
@@ -49,6 +50,17 @@ class HubClient:
     def url(self, name: str, revision: str) -> str:
         """Where the file is."""
         return f"{self._endpoint}/{self._repo_id}/resolve/{quote(revision, safe='')}/{quote(name)}"
+
+    def listing(self) -> tuple[str, list[str]]:
+        """The commit of a data set's revision, and the names of all of its files, unchecked."""
+        from huggingface_hub.utils import get_session, hf_raise_for_status  # type: ignore[attr-defined]  # public
+
+        url = f"{self._endpoint}/api/{self._repo_id}/revision/{quote(self._revision, safe='')}"
+        with self._our_errors():
+            response = get_session().get(url, headers=self._headers(), timeout=_LISTING_SECONDS)
+            hf_raise_for_status(response)
+            said = response.json()
+            return str(said["sha"]), [str(file["rfilename"]) for file in said["siblings"]]
 
     def ask(self, url: str) -> Found:
         """HEAD: is there such a file, and what is it?"""
@@ -122,7 +134,9 @@ class HubClient:
     def _translate(self, error: Exception) -> NoReturn:
         from huggingface_hub import errors
 
-        model, where = f"the model {self._repo_id!r}", self._endpoint
+        name = self._repo_id.removeprefix("datasets/")
+        kind = "model" if name == self._repo_id else "data set"
+        model, where = f"the {kind} {name!r}", self._endpoint
         status = getattr(getattr(error, "response", None), "status_code", None)
         if isinstance(error, errors.GatedRepoError):
             raise CheckpointNotFound(
@@ -133,7 +147,7 @@ class HubClient:
             raise CheckpointNotFound(f"{model} has no branch, tag or commit {self._revision!r}.") from error
         if isinstance(error, errors.RepositoryNotFoundError) or status in (401, 404):
             raise CheckpointNotFound(
-                f"{self._repo_id!r} is neither a folder here nor a model on {where} that you may read. "
+                f"{name!r} is neither a folder here nor a {kind} on {where} that you may read. "
                 "If it is private, give a token (token=…, HF_TOKEN, or `hf auth login`)."
             ) from error
         if status == 403:
