@@ -136,9 +136,8 @@ class DataCollatorForSeq2Seq(Collator):
     def _width(self, labels: Sequence[Sequence[int]]) -> int:
         if self.padding is False or self.padding == "do_not_pad":
             return 0
-        if self.padding == "max_length" and self.max_length is not None:
-            return self.max_length
-        return round_up(max(map(len, labels)), self.pad_to_multiple_of)
+        is_fixed = self.padding == "max_length" and self.max_length is not None
+        return round_up((self.max_length or 0) if is_fixed else max(map(len, labels)), self.pad_to_multiple_of)
 
 
 def _given_to_decoder(labels: list[list[int]], model: Model) -> list[list[int]]:
