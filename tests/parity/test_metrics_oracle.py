@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -231,3 +232,25 @@ def test_rouge_means_lie_where_rouge_scores_samples_do() -> None:
         assert score == score.mid.fmeasure
         for end in ("low", "mid", "high"):
             assert getattr(score, end) == pytest.approx(getattr(expected[name], end), abs=0.01)
+
+
+# -- answers ---------------------------------------------------------------------------------------------------------
+
+
+@EXAMPLES
+@given(st.randoms(use_true_random=True), st.sampled_from([0.3, 1.0]))
+def test_answers_are_scored_as_by_the_script_of_squad(chance: random.Random, threshold: float) -> None:
+    script = pytest.importorskip("transformers.data.metrics.squad_metrics")
+    texts = ["", "the cat", "Cat.", "a big cat sat", "고양이가", "the", "cat cat"]
+    size = chance.randint(1, 8)
+    truths = [chance.sample(texts[1:], chance.randint(0, 2)) for _ in range(size)]
+    said = {str(index): chance.choice(texts) for index in range(size)}
+    doubts = {name: chance.choice([0.0, 0.2, 0.5, chance.random()]) for name in said}
+    rows = [SimpleNamespace(qas_id=str(i), answers=[{"text": t} for t in truth]) for i, truth in enumerate(truths)]
+    expected = script.squad_evaluate(rows, said, doubts, threshold)
+    predictions = [
+        {"id": name, "prediction_text": text, "no_answer_probability": doubts[name]} for name, text in said.items()
+    ]
+    references = [{"id": str(i), "answers": {"text": truth}} for i, truth in enumerate(truths)]
+    ours = metrics.squad_v2(predictions, references, no_answer_threshold=threshold)
+    assert ours == {name: pytest.approx(value, rel=1e-12) for name, value in expected.items()}

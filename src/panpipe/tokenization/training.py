@@ -35,18 +35,19 @@ LONGEST_LINE = 4096
 """Characters; a longer line counts as several."""
 _RECORD = "panpipe_training"  # the key of tokenizer_config.json that says what it was trained on
 _ADDITIONAL = "additional_special_tokens"
-_ANY = ("vocab_size", "special_tokens", "show_progress", "initial_alphabet")
+_ANY = ("show_progress", "initial_alphabet")
+_OF_PAIRS = (*_ANY, "min_frequency", "limit_alphabet", "continuing_subword_prefix", "end_of_word_suffix")
 _TRAINERS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "BPE": (
         trainers.BpeTrainer,
-        ("min_frequency", "limit_alphabet", "continuing_subword_prefix", "end_of_word_suffix", "max_token_length"),
+        (*_OF_PAIRS, "max_token_length"),
     ),
-    "WordPiece": (
-        trainers.WordPieceTrainer,
-        ("min_frequency", "limit_alphabet", "continuing_subword_prefix", "end_of_word_suffix"),
+    "WordPiece": (trainers.WordPieceTrainer, _OF_PAIRS),
+    "WordLevel": (trainers.WordLevelTrainer, ("min_frequency", "show_progress")),
+    "Unigram": (
+        trainers.UnigramTrainer,
+        (*_ANY, "shrinking_factor", "unk_token", "max_piece_length", "n_sub_iterations"),
     ),
-    "WordLevel": (trainers.WordLevelTrainer, ("min_frequency",)),
-    "Unigram": (trainers.UnigramTrainer, ("shrinking_factor", "unk_token", "max_piece_length", "n_sub_iterations")),
 }
 
 
@@ -171,7 +172,6 @@ def _train(
     if isinstance(texts, (str, bytes)):
         raise InputError("the corpus is one str; expected an iterable of texts, or of lists of texts.")
     trainer, names = _TRAINERS[kind]
-    names = (*names, *(name for name in _ANY if name != "initial_alphabet" or kind != "WordLevel"))
     if unknown := [name for name in options if name not in names]:
         near = did_you_mean(unknown[0], names)
         raise UnknownArgument(f"a trainer of {kind} has no option {unknown[0]!r:.60}.{near} It has {', '.join(names)}.")
@@ -277,7 +277,7 @@ class _Kind:
     """One kind of tokenizer.
 
     tokens: its special tokens, by role.   class_: of the saved files.   is_bytes: every text is made of its 256 bytes,
-    so that nothing is unknown.   around: special tokens put around a text and around a pair, where they are set.
+    so that nothing is unknown.   ends: a text ends with the eos_token, as T5's do.
     """
 
     model: Callable[[Mapping[str, str]], Any]
@@ -367,7 +367,7 @@ def train_tokenizer(
     if row.is_bytes:
         options["initial_alphabet"] = pre_tokenizers.ByteLevel.alphabet()
     else:
-        lines = _with_frequent_characters(rust, lines, limit_alphabet or vocab_size // 2)
+        lines = _with_frequent_characters(rust, lines, vocab_size // 2 if limit_alphabet is None else limit_alphabet)
     if kind == "unigram":
         options["unk_token"] = tokens["unk_token"]
     trained = _train(rust.to_str(), _MODEL_OF[kind], lines, len(lines), vocab_size, special, options)
