@@ -70,7 +70,7 @@ class Fresh:
     def to_source(self, ops: Ops, number: int, layer: LayerOptions, q: Array, weights: Any, rows: Ints | None) -> Array:
         assert self.source is not None, "a decoder that looks at a source is given one"
         kv = ops.linear(self.source.hidden, weights)
-        k, v = kv[:, : kv.shape[1] // 2], kv[:, kv.shape[1] // 2 :]
+        k, v = ops.columns(kv, (kv.shape[1] // 2,) * 2)
         q_offsets, _ = self._queries(rows)
         if self.trace is not None:
             self.trace.cross_attentions.append(

@@ -107,6 +107,7 @@ def embed(ops: Ops, w: Tree, options: EmbeddingOptions, batch: Batch) -> Array:
         x = x + scaled
     if options.norm_epsilon is not None:
         x = normed(ops, x, w.norm, options.norm_epsilon)
+    x = ops.drop(x, "embeddings")
     return ops.linear(x, w.projection) if options.has_projection else x
 
 

@@ -41,7 +41,8 @@ def classifier_slots(hidden_size: int, num_labels: int) -> dict[str, Slot]:
 
 def classifier(ops: Ops, w: Tree, first: Array, activation: str) -> Array:
     """Logits [sequences, labels] of the hidden states [sequences, hidden] of the first tokens."""
-    return ops.linear(ops.linear(first, w.head.dense, activation=activation), w.head.output)
+    dense = ops.linear(ops.drop(first, "head_input"), w.head.dense, activation=activation)
+    return ops.linear(ops.drop(dense, "head"), w.head.output)
 
 
 def output_slots(hidden_size: int, num_outputs: int, bias: bool = True) -> dict[str, Slot]:
@@ -51,7 +52,7 @@ def output_slots(hidden_size: int, num_outputs: int, bias: bool = True) -> dict[
 
 def output(ops: Ops, w: Tree, hidden: Array) -> Array:
     """Logits [n, outputs] of hidden states [n, hidden]: a label's, or an answer's start and end."""
-    return ops.linear(hidden, w.head.output)
+    return ops.linear(ops.drop(hidden, "head"), w.head.output)
 
 
 def masked_lm_slots(hidden_size: int, embedding_size: int, vocab_size: int) -> dict[str, Slot]:

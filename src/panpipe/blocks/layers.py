@@ -133,17 +133,18 @@ def run_layer(
     if rows is not None:
         x, q = ops.take(x, rows), ops.take(q, rows)
     context = attending.own(ops, number, options, q, k, v, bias, rows)
-    x = _after(ops, w.attention, options, ops.linear(context, w.attention.output, residual=x))
+    x = _after(ops, w.attention, options, ops.linear_onto(context, w.attention.output, x, "attended"))
     if options.has_source:
         q = ops.linear(_before(ops, w.source, options, x), w.source.q)
         context = attending.to_source(ops, number, options, q, w.source.kv, rows)
-        x = _after(ops, w.source, options, ops.linear(context, w.source.output, residual=x))
+        x = _after(ops, w.source, options, ops.linear_onto(context, w.source.output, x, "attended"))
     inner = _before(ops, w.feed_forward, options, x)
     if options.is_gated:
         inner = ops.gate(ops.linear(inner, w.feed_forward.up), options.activation)
     else:
         inner = ops.linear(inner, w.feed_forward.up, activation=options.activation)
-    return _after(ops, w.feed_forward, options, ops.linear(inner, w.feed_forward.down, residual=x))
+    inner = ops.drop(inner, "inner")
+    return _after(ops, w.feed_forward, options, ops.linear_onto(inner, w.feed_forward.down, x, "feed_forward"))
 
 
 def _project(
@@ -151,16 +152,18 @@ def _project(
 ) -> tuple[Array, Array, Array]:
     """Queries, keys and values of every token."""
     qkv = ops.linear(x, w.qkv)
-    q_end, k_end = options.q_width, options.q_width + options.kv_width
-    q, k, v = qkv[:, :q_end], qkv[:, q_end:k_end], qkv[:, k_end:]
+    q_width, kv_width = options.q_width, options.kv_width
+    if options.is_rotary and not options.has_head_norms:
+        assert rotation is not None, "a stack with rotary layers has a rotation"
+        both, v = ops.columns(qkv, (q_width + kv_width, kv_width))
+        q, k = ops.columns(rotation.turn(ops, both, options.num_heads + options.num_kv_heads), (q_width, kv_width))
+        return q, k, v
+    q, k, v = ops.columns(qkv, (q_width, kv_width, kv_width))
     if options.has_head_norms:
         q, k = (_head_norm(ops, part, norm, options) for part, norm in ((q, w.q_norm), (k, w.k_norm)))
     if options.is_rotary:
         assert rotation is not None, "a stack with rotary layers has a rotation"
-        if options.has_head_norms:
-            return rotation.turn(ops, q, options.num_heads), rotation.turn(ops, k, options.num_kv_heads), v
-        both = rotation.turn(ops, qkv[:, :k_end], options.num_heads + options.num_kv_heads)
-        q, k = both[:, :q_end], both[:, q_end:]
+        q, k = rotation.turn(ops, q, options.num_heads), rotation.turn(ops, k, options.num_kv_heads)
     return q, k, v
 
 

@@ -120,9 +120,10 @@ def run_stack(
         if trace is not None:
             trace.hidden_states.append(x)
         wanted = early if number + 1 == len(options.layers) else None
-        x = run_layer(ops, w.layers[place], layer, number, x, attending, rotation, bias, wanted)
+        x = ops.within(w.layers[place], run_layer, layer, number, x, attending, rotation, bias, wanted)
     if options.has_final_norm:
         x = normed(ops, x, w.norm, options.norm_epsilon, _is_rms(options))
+    x = ops.drop(x, "states")
     if trace is not None:
         trace.hidden_states.append(x)
     return x if late is None else ops.take(x, late)

@@ -9,7 +9,7 @@ from ..blocks.activations import activation_named
 from ..blocks.stack import StackOptions
 from ..errors import ConfigError
 from ..weights.name_map import either, join, tied
-from .bert import EMBEDDING_ROWS, BertConfig, bert_options
+from .bert import BERT_DROPOUT, EMBEDDING_ROWS, BertConfig, bert_options
 from .family import EncoderFamily, Head
 
 __all__ = ["AlbertConfig"]
@@ -31,7 +31,7 @@ class AlbertConfig(BertConfig):
     hidden_act: str = "gelu_new"
     hidden_dropout_prob: float = 0.0
     attention_probs_dropout_prob: float = 0.0
-    classifier_dropout_prob: float = 0.1
+    classifier_dropout_prob: float | None = 0.1
     bos_token_id: int | None = 2
     eos_token_id: int | tuple[int, ...] | None = 3
 
@@ -50,6 +50,7 @@ def albert_options(config: AlbertConfig) -> StackOptions:
     return options.with_embedding(width=config.embedding_size, has_projection=True)
 
 
+_HEAD_DROPOUT = ("classifier_dropout_prob", "hidden_dropout_prob")
 _LAYER = "encoder.albert_layer_groups.{i}.albert_layers.0"
 
 FAMILY = EncoderFamily(
@@ -81,9 +82,13 @@ FAMILY = EncoderFamily(
             },
             activation=lambda config: activation_named(config.hidden_act),
         ),
-        "sequence-classification": Head({"head.dense": either("albert.pooler", "pooler"), "head.output": "classifier"}),
-        "token-classification": Head({"head.output": "classifier"}),
+        "sequence-classification": Head(
+            {"head.dense": either("albert.pooler", "pooler"), "head.output": "classifier"}, dropout=_HEAD_DROPOUT
+        ),
+        "token-classification": Head({"head.output": "classifier"}, dropout=_HEAD_DROPOUT),
         "question-answering": Head({"head.output": "qa_outputs"}),
     },
     junk=("*embeddings.position_ids", "sop_classifier.*"),
+    # What its feed-forward adds is not dropped.
+    dropout={place: key for place, key in BERT_DROPOUT.items() if place != "feed_forward"},
 )

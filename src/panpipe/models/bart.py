@@ -23,6 +23,7 @@ from .config import Config
 from .family import EncoderDecoderFamily, EncoderDecoderOptions, Head
 
 __all__ = [
+    "BART_DROPOUT",
     "BART_JUNK",
     "BartConfig",
     "bart_heads",
@@ -195,7 +196,9 @@ def bart_heads(only: Iterable[str] = ()) -> dict[str, Head]:
             }
         ),
         "sequence-classification": Head(
-            {"head.dense": "classification_head.dense", "head.output": "classification_head.out_proj"}
+            {"head.dense": "classification_head.dense", "head.output": "classification_head.out_proj"},
+            dropout=("classifier_dropout",),
+            drops_input=True,
         ),
         "question-answering": Head({"head.output": "qa_outputs"}),
     }
@@ -212,6 +215,12 @@ BART_JUNK = (
     "*decoder.version",
 )
 
+BART_DROPOUT = {
+    **dict.fromkeys(("embeddings", "attended", "feed_forward"), "dropout"),
+    "attention": "attention_dropout",
+    "inner": "activation_dropout",
+}
+
 FAMILY = EncoderDecoderFamily(
     model_types=("bart",),
     class_prefixes=("Bart",),
@@ -223,4 +232,5 @@ FAMILY = EncoderDecoderFamily(
     rows=bart_rows(),
     heads=bart_heads(),
     junk=BART_JUNK,
+    dropout=BART_DROPOUT,
 )

@@ -14,7 +14,7 @@ from ..weights.name_map import Rows, either, join, tied
 from .config import Config
 from .family import EncoderFamily, Head
 
-__all__ = ["BERT_LAYER_ROWS", "EMBEDDING_ROWS", "BertConfig", "bert_options"]
+__all__ = ["BERT_DROPOUT", "BERT_HEAD_DROPOUT", "BERT_LAYER_ROWS", "EMBEDDING_ROWS", "BertConfig", "bert_options"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +82,12 @@ BERT_LAYER_ROWS: Rows = {
     "layers.{i}.feed_forward.norm": "encoder.layer.{i}.output.LayerNorm",
 }
 
+BERT_DROPOUT = {
+    **dict.fromkeys(("embeddings", "attended", "feed_forward"), "hidden_dropout_prob"),
+    "attention": "attention_probs_dropout_prob",
+}
+BERT_HEAD_DROPOUT = ("classifier_dropout", "hidden_dropout_prob")
+
 FAMILY = EncoderFamily(
     model_types=("bert",),
     class_prefixes=("Bert",),
@@ -101,10 +107,12 @@ FAMILY = EncoderFamily(
             activation=lambda config: activation_named(config.hidden_act),
         ),
         "sequence-classification": Head(
-            {"head.dense": either("bert.pooler.dense", "pooler.dense"), "head.output": "classifier"}
+            {"head.dense": either("bert.pooler.dense", "pooler.dense"), "head.output": "classifier"},
+            dropout=BERT_HEAD_DROPOUT,
         ),
-        "token-classification": Head({"head.output": "classifier"}),
+        "token-classification": Head({"head.output": "classifier"}, dropout=BERT_HEAD_DROPOUT),
         "question-answering": Head({"head.output": "qa_outputs"}),
     },
     junk=("*embeddings.position_ids", "cls.seq_relationship.*"),
+    dropout=BERT_DROPOUT,
 )

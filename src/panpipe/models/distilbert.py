@@ -114,10 +114,14 @@ FAMILY = EncoderFamily(
             activation=lambda config: activation_named(config.activation),
         ),
         "sequence-classification": Head(
-            {"head.dense": "pre_classifier", "head.output": "classifier"}, activation="relu"
+            {"head.dense": "pre_classifier", "head.output": "classifier"},
+            activation="relu",
+            dropout=("seq_classif_dropout",),
         ),
-        "token-classification": Head({"head.output": "classifier"}),
-        "question-answering": Head({"head.output": "qa_outputs"}),
+        "token-classification": Head({"head.output": "classifier"}, dropout=("dropout",)),
+        "question-answering": Head({"head.output": "qa_outputs"}, dropout=("qa_dropout",)),
     },
     junk=("*embeddings.position_ids",),
+    # What its attention adds is not dropped.
+    dropout={"embeddings": "dropout", "feed_forward": "dropout", "attention": "attention_dropout"},
 )

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ..blocks.stack import StackOptions
 from ..weights.name_map import either, tied
-from .bert import BERT_LAYER_ROWS, EMBEDDING_ROWS, BertConfig, bert_options
+from .bert import BERT_DROPOUT, BERT_HEAD_DROPOUT, BERT_LAYER_ROWS, EMBEDDING_ROWS, BertConfig, bert_options
 from .family import EncoderFamily, Head
 
 __all__ = ["ElectraConfig"]
@@ -51,10 +51,14 @@ FAMILY = EncoderFamily(
             activation="gelu",
         ),
         "sequence-classification": Head(
-            {"head.dense": "classifier.dense", "head.output": "classifier.out_proj"}, activation="gelu"
+            {"head.dense": "classifier.dense", "head.output": "classifier.out_proj"},
+            activation="gelu",
+            dropout=BERT_HEAD_DROPOUT,
+            drops_input=True,
         ),
-        "token-classification": Head({"head.output": "classifier"}),
+        "token-classification": Head({"head.output": "classifier"}, dropout=BERT_HEAD_DROPOUT),
         "question-answering": Head({"head.output": "qa_outputs"}),
     },
     junk=("*embeddings.position_ids", "discriminator_predictions.*"),
+    dropout=BERT_DROPOUT,
 )

@@ -17,7 +17,7 @@ from ..batch import Batch
 from ..blocks import heads as blocks
 from ..blocks.attending import Attending, Fresh, Source, Trace
 from ..blocks.stack import StackOptions, run_stack, stack_slots
-from ..errors import InputError
+from ..errors import ConfigError, InputError
 from ..ops.base import Array, Ints, Ops
 from ..weights.name_map import Rows, Tied, locate, names_of
 from ..weights.name_map import Source as Place
@@ -82,6 +82,8 @@ class Head:
     rows: its tensors' names.   activation: its dense layer's (a name, or a function of the config).
     prefix: before the body's names, where it is not the family's.   class_suffix: the end of the class's name, where it
     is not the kind's first.   bias: the output's, for heads that families have with and without.
+    dropout: of what the output is given: keys of the config, the first that is set, or a number.   drops_input: of what
+    the dense layer is given too.
     """
 
     rows: Rows = field(default_factory=dict)
@@ -89,6 +91,8 @@ class Head:
     prefix: str | None = None
     class_suffix: str | None = None
     bias: bool = True
+    dropout: tuple[str | float, ...] = ()
+    drops_input: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -99,6 +103,8 @@ class Family(ABC):
     options: the architecture's options from a config.   prefix: before the body's names when a head stands on it.
     rows: the body's names.   heads: by the names in HEADS; 'base' has the pooler, if there is one.
     junk: names (fnmatch) that checkpoints carry and nobody reads.   unwritten: names that are read but not written.
+    dropout: a place in `ops.base.PLACES` -> the config's key that says how large a share is dropped there.
+    padding_learns: the padding's embedding is trained where it is looked up.
     """
 
     model_types: tuple[str, ...]
@@ -110,6 +116,8 @@ class Family(ABC):
     heads: Mapping[str, Head]
     junk: tuple[str, ...] = ()
     unwritten: tuple[str, ...] = ()
+    dropout: Mapping[str, str] = field(default_factory=dict)
+    padding_learns: bool = False
 
     is_encoder_decoder = False
 
@@ -155,6 +163,18 @@ class Family(ABC):
     def class_suffix(self, head: str) -> str:
         """The end of the class's name: 'ForMaskedLM'."""
         return self.heads[head].class_suffix or HEADS[head].class_suffixes[0]
+
+    def dropouts(self, config: Config, head: str) -> dict[str, float]:
+        """What share training drops, by place: where transformers drops, and as much.   Raises ConfigError."""
+        rates = {place: getattr(config, key) for place, key in self.dropout.items()}
+        kind = self.heads[head]
+        said = (key if isinstance(key, float) else getattr(config, key) for key in kind.dropout)
+        rates["head"] = next((rate for rate in said if rate is not None), 0.0)
+        rates["head_input"] = rates["head"] if kind.drops_input else 0.0
+        for place, rate in rates.items():
+            if not 0 <= rate <= 1:
+                raise ConfigError(f"the config drops {rate} of the {place}; it must be a share from 0 to 1.")
+        return {place: rate for place, rate in rates.items() if rate}
 
     # -- what it does ------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from ..weights.name_map import Rows, tied, transposed
 from .config import Config
 from .family import DecoderFamily, Head
 
-__all__ = ["GPT2Config", "gpt2_heads"]
+__all__ = ["GPT2_DROPOUT", "GPT2Config", "gpt2_heads"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,7 @@ class GPT2Config(Config):
     resid_pdrop: float = 0.1
     embd_pdrop: float = 0.1
     attn_pdrop: float = 0.1
+    classifier_dropout: float | None = None
     layer_norm_epsilon: float = 1e-5
     scale_attn_weights: bool = True
     scale_attn_by_inverse_layer_idx: bool = False
@@ -96,6 +97,12 @@ def gpt2_heads() -> dict[str, Head]:
     }
 
 
+GPT2_DROPOUT = {
+    "embeddings": "embd_pdrop",
+    "attention": "attn_pdrop",
+    **dict.fromkeys(("attended", "feed_forward"), "resid_pdrop"),
+}
+
 FAMILY = DecoderFamily(
     model_types=("gpt2",),
     class_prefixes=("GPT2",),
@@ -115,9 +122,11 @@ FAMILY = DecoderFamily(
     },
     heads=gpt2_heads()
     | {
-        "token-classification": Head({"head.output": "classifier"}),
+        "token-classification": Head({"head.output": "classifier"}, dropout=("classifier_dropout", 0.1)),
         "question-answering": Head({"head.output": "qa_outputs"}),
     },
     # The triangles of causal attention, and the second head of the double-headed model.
     junk=("*.attn.bias", "*.attn.masked_bias", "multiple_choice_head.*"),
+    dropout=GPT2_DROPOUT,
+    padding_learns=True,
 )

@@ -17,7 +17,7 @@ from ..weights.name_map import Rows, join, tied
 from .config import Config
 from .family import DecoderFamily, Head
 
-__all__ = ["LLAMA_JUNK", "LLAMA_ROWS", "LlamaConfig", "llama_heads", "llama_layer", "llama_stack"]
+__all__ = ["LLAMA_DROPOUT", "LLAMA_JUNK", "LLAMA_ROWS", "LlamaConfig", "llama_heads", "llama_layer", "llama_stack"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,7 @@ class LlamaConfig(Config):
     attention_bias: bool = False
     mlp_bias: bool = False
     attention_dropout: float = 0.0
+    classifier_dropout: float | None = None
     tie_word_embeddings: bool = False
     bos_token_id: int | None = 1
     eos_token_id: int | tuple[int, ...] | None = 2
@@ -103,6 +104,7 @@ LLAMA_ROWS: Rows = {
     "norm": "norm",
 }
 LLAMA_JUNK = ("*.rotary_emb.inv_freq",)
+LLAMA_DROPOUT = {"attention": "attention_dropout"}
 
 
 def llama_heads(qa_prefix: str | None = "transformer.") -> dict[str, Head]:
@@ -111,7 +113,7 @@ def llama_heads(qa_prefix: str | None = "transformer.") -> dict[str, Head]:
         "base": Head(),
         "causal-lm": Head({"head.decoder.weight": tied("embeddings.tokens.weight", untied="lm_head.weight")}),
         "sequence-classification": Head({"head.output": "score"}, bias=False),
-        "token-classification": Head({"head.output": "score"}),
+        "token-classification": Head({"head.output": "score"}, dropout=("classifier_dropout", 0.1)),
         "question-answering": Head({"head.output": "qa_outputs"}, prefix=qa_prefix),
     }
 
@@ -125,4 +127,5 @@ FAMILY = DecoderFamily(
     rows=LLAMA_ROWS,
     heads=llama_heads(),
     junk=LLAMA_JUNK,
+    dropout=LLAMA_DROPOUT,
 )

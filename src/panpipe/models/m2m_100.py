@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..blocks.embeddings import fairseq_sinusoids
-from .bart import BART_JUNK, BartConfig, bart_heads, bart_options, bart_rows, shift_behind_start, with_norms_first
+from .bart import (
+    BART_DROPOUT,
+    BART_JUNK,
+    BartConfig,
+    bart_heads,
+    bart_options,
+    bart_rows,
+    shift_behind_start,
+    with_norms_first,
+)
 from .family import EncoderDecoderFamily, EncoderDecoderOptions, Head
 
 __all__ = ["M2M100Config"]
@@ -21,6 +30,7 @@ class M2M100Config(BartConfig):
     vocab_size: int = 128112
     activation_function: str = "relu"
     scale_embedding: bool = True
+    attention_dropout: float = 0.1
     num_labels: int = 0
     forced_eos_token_id: int | tuple[int, ...] | None = None
 
@@ -54,4 +64,5 @@ FAMILY = EncoderDecoderFamily(
         "seq2seq-lm": Head({"head.decoder.weight": bart_heads()["seq2seq-lm"].rows["head.decoder.weight"]}),
     },
     junk=(*BART_JUNK, "*.embed_positions.weight*", "final_logits_bias"),
+    dropout=BART_DROPOUT,
 )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ..blocks.embeddings import sinusoids
 from ..weights.name_map import Rows
-from .bart import BART_JUNK, BartConfig, bart_heads, bart_options, bart_rows, shift_behind_start
+from .bart import BART_DROPOUT, BART_JUNK, BartConfig, bart_heads, bart_options, bart_rows, shift_behind_start
 from .config import Config
 from .family import EncoderDecoderFamily, EncoderDecoderOptions, Head
 
@@ -79,5 +79,6 @@ FAMILY = _Marian(
         for name, head in bart_heads(("base", "seq2seq-lm")).items()
     },
     junk=BART_JUNK,
+    dropout=BART_DROPOUT,
     unwritten=("model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight"),
 )

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .bart import BART_JUNK, BartConfig, bart_heads, bart_options, bart_rows, shift_around, with_norms_first
+from .bart import (
+    BART_DROPOUT,
+    BART_JUNK,
+    BartConfig,
+    bart_heads,
+    bart_options,
+    bart_rows,
+    shift_around,
+    with_norms_first,
+)
 from .family import EncoderDecoderFamily, EncoderDecoderOptions
 
 __all__ = ["MBartConfig"]
@@ -37,4 +46,5 @@ FAMILY = EncoderDecoderFamily(
     rows=bart_rows(),
     heads=bart_heads(),
     junk=BART_JUNK,
+    dropout=BART_DROPOUT,
 )

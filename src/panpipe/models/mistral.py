@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ..blocks.stack import StackOptions
 from .family import DecoderFamily
-from .llama import LLAMA_JUNK, LLAMA_ROWS, LlamaConfig, llama_heads, llama_layer, llama_stack
+from .llama import LLAMA_DROPOUT, LLAMA_JUNK, LLAMA_ROWS, LlamaConfig, llama_heads, llama_layer, llama_stack
 
 __all__ = ["MistralConfig"]
 
@@ -41,4 +41,5 @@ FAMILY = DecoderFamily(
     rows=LLAMA_ROWS,
     heads=llama_heads("model."),
     junk=LLAMA_JUNK,
+    dropout=LLAMA_DROPOUT,
 )

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ..blocks.stack import Relative, StackOptions
 from ..weights.name_map import join
-from .bert import EMBEDDING_ROWS
+from .bert import BERT_DROPOUT, EMBEDDING_ROWS
 from .family import EncoderFamily
 from .roberta import ROBERTA_HEADS, RobertaConfig, roberta_options
 
@@ -51,6 +51,10 @@ FAMILY = EncoderFamily(
         "layers.{i}.feed_forward.down": "encoder.layer.{i}.output.dense",
         "layers.{i}.feed_forward.norm": "encoder.layer.{i}.output.LayerNorm",
     },
-    heads=ROBERTA_HEADS,
+    heads={
+        name: replace(head, dropout=("hidden_dropout_prob",)) if head.dropout else head
+        for name, head in ROBERTA_HEADS.items()
+    },
     junk=("*embeddings.position_ids",),
+    dropout=BERT_DROPOUT,
 )

@@ -11,7 +11,7 @@ from ..blocks.layers import LayerOptions
 from ..blocks.stack import StackOptions
 from ..weights.name_map import transposed
 from .family import DecoderFamily
-from .gpt2 import GPT2Config, gpt2_heads
+from .gpt2 import GPT2_DROPOUT, GPT2Config, gpt2_heads
 
 __all__ = ["OpenAIGPTConfig"]
 
@@ -61,4 +61,6 @@ FAMILY = DecoderFamily(
     },
     heads=gpt2_heads(),
     junk=("*.attn.bias", "*position_ids", "multiple_choice_head.*"),
+    dropout=GPT2_DROPOUT,
+    padding_learns=True,
 )

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .bart import BART_JUNK, BartConfig, bart_heads, bart_options, bart_rows, shift_behind_start, with_norms_first
+from .bart import (
+    BART_DROPOUT,
+    BART_JUNK,
+    BartConfig,
+    bart_heads,
+    bart_options,
+    bart_rows,
+    shift_behind_start,
+    with_norms_first,
+)
 from .family import EncoderDecoderFamily, EncoderDecoderOptions
 from .marian import sinusoid_positions
 
@@ -42,4 +51,5 @@ FAMILY = EncoderDecoderFamily(
     rows=bart_rows(),
     heads=bart_heads(("base", "seq2seq-lm")),
     junk=BART_JUNK,
+    dropout=BART_DROPOUT,
 )

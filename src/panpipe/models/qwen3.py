@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ..blocks.stack import StackOptions
 from .family import DecoderFamily
-from .llama import LLAMA_JUNK, LLAMA_ROWS, llama_heads, llama_stack
+from .llama import LLAMA_DROPOUT, LLAMA_JUNK, LLAMA_ROWS, llama_heads, llama_stack
 from .qwen2 import Qwen2Config, windowed_layers
 
 __all__ = ["Qwen3Config"]
@@ -36,4 +36,5 @@ FAMILY = DecoderFamily(
     rows=LLAMA_ROWS,
     heads=llama_heads(),
     junk=LLAMA_JUNK,
+    dropout=LLAMA_DROPOUT,
 )

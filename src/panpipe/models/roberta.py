@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from ..blocks.stack import StackOptions
 from ..weights.name_map import either, tied
-from .bert import BERT_LAYER_ROWS, EMBEDDING_ROWS, BertConfig, bert_options
+from .bert import BERT_DROPOUT, BERT_HEAD_DROPOUT, BERT_LAYER_ROWS, EMBEDDING_ROWS, BertConfig, bert_options
 from .family import EncoderFamily, Head
 
 __all__ = ["ROBERTA_HEADS", "CamembertConfig", "RobertaConfig", "XLMRobertaConfig"]
@@ -62,8 +62,12 @@ ROBERTA_HEADS = {
         },
         activation="gelu",
     ),
-    "sequence-classification": Head({"head.dense": "classifier.dense", "head.output": "classifier.out_proj"}),
-    "token-classification": Head({"head.output": "classifier"}),
+    "sequence-classification": Head(
+        {"head.dense": "classifier.dense", "head.output": "classifier.out_proj"},
+        dropout=BERT_HEAD_DROPOUT,
+        drops_input=True,
+    ),
+    "token-classification": Head({"head.output": "classifier"}, dropout=BERT_HEAD_DROPOUT),
     "question-answering": Head({"head.output": "qa_outputs"}),
 }
 
@@ -76,4 +80,5 @@ FAMILY = EncoderFamily(
     rows={**EMBEDDING_ROWS, **BERT_LAYER_ROWS},
     heads=ROBERTA_HEADS,
     junk=("*embeddings.position_ids",),
+    dropout=BERT_DROPOUT,
 )

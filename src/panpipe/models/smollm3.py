@@ -9,7 +9,7 @@ from ..blocks.layers import LayerOptions
 from ..blocks.stack import StackOptions
 from ..errors import ConfigError
 from .family import DecoderFamily
-from .llama import LLAMA_JUNK, LLAMA_ROWS, LlamaConfig, llama_heads, llama_layer, llama_stack
+from .llama import LLAMA_DROPOUT, LLAMA_JUNK, LLAMA_ROWS, LlamaConfig, llama_heads, llama_layer, llama_stack
 
 __all__ = ["SmolLM3Config"]
 
@@ -71,4 +71,5 @@ FAMILY = DecoderFamily(
     rows=LLAMA_ROWS,
     heads=llama_heads(),
     junk=LLAMA_JUNK,
+    dropout=LLAMA_DROPOUT,
 )

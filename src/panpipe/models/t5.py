@@ -190,8 +190,12 @@ FAMILY = _T5(
         "sequence-classification": Head(
             {"head.dense": "classification_head.dense", "head.output": "classification_head.out_proj"},
             prefix="transformer.",
+            dropout=("classifier_dropout",),
+            drops_input=True,
         ),
-        "token-classification": Head({"head.output": "classifier"}, prefix="transformer."),
+        "token-classification": Head(
+            {"head.output": "classifier"}, prefix="transformer.", dropout=("classifier_dropout",)
+        ),
         "question-answering": Head({"head.output": "qa_outputs"}),
     },
     junk=(
@@ -199,4 +203,6 @@ FAMILY = _T5(
         "lm_head.weight",
         "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",
     ),
+    dropout=dict.fromkeys(("embeddings", "attention", "attended", "inner", "feed_forward", "states"), "dropout_rate"),
+    padding_learns=True,
 )

@@ -11,12 +11,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ACTIVATIONS", "POOLINGS", "Array", "Ints", "Linear", "Ops"]
+__all__ = ["ACTIVATIONS", "PLACES", "POOLINGS", "Array", "Ints", "Linear", "Ops"]
+
+T = TypeVar("T")
 
 Array = Any
 """What an engine computes on: numpy.ndarray here and in `native`, torch.Tensor in `torch`."""
@@ -25,6 +27,11 @@ Ints = npt.NDArray[np.int32]
 """Token ids, rows and offsets are NumPy int32 in every engine."""
 
 POOLINGS = ("mean", "cls", "last", "max")
+
+PLACES = ("embeddings", "attention", "attended", "inner", "feed_forward", "states", "head_input", "head")
+"""Where families drop: the embeddings, attention's probabilities, what it adds, within the feed-forward, what that
+adds, the stack's last states, what a head's dense layer is given, and what its output is given.
+"""
 
 
 class Linear(NamedTuple):
@@ -84,6 +91,11 @@ class Ops:
     def take(self, x: Array, rows: Ints) -> Array:
         """Some rows of x. x: [tokens, hidden].   rows: int32 [n].   Returns [n, hidden]."""
         return x[rows]
+
+    def columns(self, x: Array, widths: Sequence[int]) -> Sequence[Array]:
+        """x [tokens, sum of widths], cut into parts that lie side by side."""
+        ends = list(itertools.accumulate(widths))
+        return [x[:, end - width : end] for width, end in zip(widths, ends, strict=True)]
 
     def linear(self, x: Array, weights: Any, activation: str | None = None, residual: Array | None = None) -> Array:
         """activation(x @ weight.T + bias) + residual.
@@ -343,6 +355,23 @@ class Ops:
     def normalize(self, x: Array) -> Array:
         """Each row divided by its Euclidean length (at least 1e-12)."""
         return x / np.maximum(np.sqrt((x * x).sum(-1, keepdims=True)), 1e-12)
+
+    # -- places where training does something else -------------------------------------------------------------------
+
+    def drop(self, x: Array, place: str) -> Array:
+        """Where training sets a share of x to 0: x itself.
+
+        place: one of PLACES; how large the share is there, a family says (`Family.dropout`).
+        """
+        return x
+
+    def linear_onto(self, x: Array, weights: Any, residual: Array, place: str) -> Array:
+        """`linear` with a residual, which is added to what `drop` leaves."""
+        return self.linear(x, weights, residual=residual)
+
+    def within(self, weights: Any, function: Callable[..., T], *given: Any) -> T:
+        """function(self, weights, *given): a layer: training may compute it twice, of weights gathered for it."""
+        return function(self, weights, *given)
 
 
 # -- the parts -------------------------------------------------------------------------------------------------------
