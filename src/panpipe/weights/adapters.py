@@ -98,10 +98,11 @@ class LoraConfig:
             value = getattr(self, name)
             if isinstance(value, (list, set, frozenset, tuple)):
                 object.__setattr__(self, name, tuple(sorted(value) if isinstance(value, (set, frozenset)) else value))
-        for name, rank in (("r", self.r), *self.rank_pattern.items()):
+        for name, rank in (("r", self.r), *((f"rank_pattern[{k!r}]", v) for k, v in self.rank_pattern.items())):
             if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= _MOST_RANK:
-                raise ConfigError(f"the rank {name} is {rank!r:.40}; it must be a whole number from 1 to {_MOST_RANK}.")
-        for name, alpha in (("lora_alpha", self.lora_alpha), *self.alpha_pattern.items()):
+                raise ConfigError(f"{name} is {rank!r:.40}; it must be a whole number from 1 to {_MOST_RANK}.")
+        alphas = ((f"alpha_pattern[{k!r}]", v) for k, v in self.alpha_pattern.items())
+        for name, alpha in (("lora_alpha", self.lora_alpha), *alphas):
             if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not math.isfinite(alpha):
                 raise ConfigError(f"{name} is {alpha!r:.40}; it must be a finite number.")
         if not isinstance(self.lora_dropout, (int, float)) or not 0 <= self.lora_dropout < 1:
@@ -115,26 +116,26 @@ class LoraConfig:
             )
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], where: str = "the adapter's config") -> LoraConfig:
+    def from_dict(cls, values: Mapping[str, Any]) -> LoraConfig:
         """The config of a JSON object as PEFT writes it.
 
         Raises ConfigError for what panpipe does not have, by name, UnknownArgument for keys that nobody has.
         """
         kind = values.get("peft_type") or "LORA"
         if kind != "LORA":
-            raise ConfigError(f"{where}: peft_type is {kind!r:.40}; panpipe has LORA only. Merge it with PEFT first.")
+            raise ConfigError(f"peft_type is {kind!r:.40}; panpipe has LORA only. Merge it with PEFT first.")
         own = {f.name: f for f in dataclasses.fields(cls)}
         for key, value in values.items():
             if key in own or key in _HARMLESS or key in _ABSENT or value in (None, False, {}, []):
                 continue
-            raise UnknownArgument(f"{where}: {key!r:.60} is not known to panpipe's LoRA.{did_you_mean(key, own)}")
+            raise UnknownArgument(f"{key!r:.60} is not known to panpipe's LoRA.{did_you_mean(key, own)}")
         for key in _ABSENT:
             if values.get(key):
                 raise ConfigError(
-                    f"{where}: {key} is {values[key]!r:.60}; panpipe does not have it. Merge the adapter into its base "
+                    f"{key} is {values[key]!r:.60}; panpipe does not have it. Merge the adapter into its base "
                     "with PEFT (merge_and_unload), and load that."
                 )
-        return cls(**{key: _checked(key, value, where) for key, value in values.items() if key in own})
+        return cls(**{key: _checked(key, value) for key, value in values.items() if key in own})
 
     def to_dict(self) -> dict[str, Any]:
         """The config as adapter_config.json has it."""
@@ -192,7 +193,7 @@ _ABSENT = (
 """What PEFT's LoRA can and ours cannot."""
 
 
-def _checked(name: str, value: Any, where: str) -> Any:
+def _checked(name: str, value: Any) -> Any:
     """A value of a file in its declared type: what `__post_init__` does not look at."""
 
     def is_text(item: Any) -> bool:
@@ -215,7 +216,7 @@ def _checked(name: str, value: Any, where: str) -> Any:
     elif name in ("use_rslora", "fan_in_fan_out"):
         fine = isinstance(value, bool)
     if not fine:
-        raise ConfigError(f"{where}: {name} cannot be {value!r:.80}.")
+        raise ConfigError(f"{name} cannot be {value!r:.80}.")
     return value
 
 
@@ -338,9 +339,9 @@ def _read_config(files: Source) -> LoraConfig:
     if not isinstance(values, dict):
         raise ConfigError(f"{where} holds a JSON {type(values).__name__}; it must be an object.")
     try:
-        return LoraConfig.from_dict(values, where)
-    except UnknownArgument as error:  # in a file it is the file's fault, not an argument's
-        raise ConfigError(str(error)) from None
+        return LoraConfig.from_dict(values)
+    except (ConfigError, UnknownArgument) as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def save_adapter_files(folder: Path, config: LoraConfig, tensors: Mapping[str, Tensors]) -> None:
