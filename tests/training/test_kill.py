@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,8 +26,8 @@ HALF = 6
 
 def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.training.killed", str(folder), *options]
-    log = (folder.parent / f"{folder.name}.log").open("ab")
-    return subprocess.Popen(command, stderr=log, stdout=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    with (folder.parent / f"{folder.name}.log").open("ab") as log:
+        return subprocess.Popen(command, stderr=log, stdout=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 def finished(folder: Path, *options: str) -> dict[str, object]:
@@ -71,14 +72,20 @@ def test_many_kills_change_no_bit(tmp_path: Path, undisturbed: dict[str, object]
     assert finished(folder) == undisturbed
 
 
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("short") / "run"
+    finished(folder, "max_steps=4")
+    return folder
+
+
 @pytest.mark.parametrize("broken", ["model.safetensors", "training.safetensors", "trainer_state.json", "manifest.json"])
 @pytest.mark.parametrize("how", ["cut", "removed", "changed"])
 def test_a_broken_newest_checkpoint_gives_way_to_the_one_before(
-    tmp_path: Path, undisturbed: dict[str, object], broken: str, how: str
+    tmp_path: Path, short: Path, broken: str, how: str
 ) -> None:
     folder = tmp_path / "run"
-    finished(folder, "num_train_epochs=1", "max_steps=9")
-    (folder / "result.json").unlink()
+    shutil.copytree(short, folder)
     newest, *older = checkpoints.checkpoints_in(folder)
     path = newest / broken
     raw = path.read_bytes()

@@ -64,6 +64,8 @@ class TorchOps(Ops):
 
     def numpy(self, array: Array) -> npt.NDArray[Any]:
         array = array.detach()
+        if hasattr(array, "full_tensor"):  # it is split over processes
+            array = array.full_tensor()
         values: npt.NDArray[Any] = (array.float() if array.dtype == torch.bfloat16 else array).cpu().numpy()
         return values
 

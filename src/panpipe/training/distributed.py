@@ -7,6 +7,7 @@ reads them and chooses the device and the way to communicate. With one process e
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -35,7 +36,11 @@ class Processes:
             from accelerate import PartialState
         except ImportError as error:
             raise MissingDependency('training needs accelerate: pip install "panpipe[train]"') from error
-        state = PartialState(cpu=use_cpu or not torch.cuda.is_available())
+        use_cpu = use_cpu or not torch.cuda.is_available()
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.distributed.is_initialized():
+            # accelerate names rank and size itself, and PyTorch then forgets that torchrun may have started us again
+            torch.distributed.init_process_group("gloo" if use_cpu else "nccl")
+        state = PartialState(cpu=use_cpu)
         self.rank: int = state.process_index
         self.size: int = state.num_processes
         self.device: torch.device = state.device
@@ -56,7 +61,13 @@ class Processes:
         """Each process's gradients become the sum of all; those that are split already are."""
         if self.size == 1:
             return
-        grads = [p.grad for p in parameters if p.grad is not None and not _is_split(p)]
+        whole = [p for p in parameters if not _is_split(p)]
+        used = self.sum([float(p.grad is not None) for p in whole])
+        reached = [p for p, count in zip(whole, used, strict=True) if count]
+        for parameter in reached:
+            if parameter.grad is None:  # this process had no batch left
+                parameter.grad = torch.zeros_like(parameter)
+        grads = [p.grad for p in reached if p.grad is not None]
         for bucket in _buckets(grads):
             flat = torch.cat([grad.reshape(-1) for grad in bucket])
             torch.distributed.all_reduce(flat)

@@ -22,7 +22,7 @@ from ..generation import Prompt, generate_many, prepared
 from ..models.model import Model
 from .arguments import TrainingArguments
 from .batches import IGNORED
-from .collators import inputs_of, labels_of
+from .collators.ragged import labels_of, ragged_inputs
 from .distributed import Processes
 from .feed import collated
 from .objectives import loss_sum
@@ -162,7 +162,7 @@ class Evaluator:
             if keeps_logits:
                 return self._kept(logits, given.target or given.batch, wanted)
         elif keeps_logits:
-            batch, target = inputs_of(rows, self.model)
+            batch, target = ragged_inputs(rows, self.model)
             return self._kept(self._logits(batch, None, target), target or batch, None)
         return self._written(rows) if keeps else []
 
@@ -192,7 +192,7 @@ class Evaluator:
     def _written(self, rows: list[Any]) -> list[Array]:
         """The texts that the model writes, as token ids."""
         config = prepared(self.generation or {}, model=self.model.generation_config)
-        batch, _ = inputs_of(rows, self.model)
+        batch, _ = ragged_inputs(rows, self.model)
         sources = np.split(batch.token_ids, batch.offsets[1:-1])
         prompts = [Prompt(ids.tolist(), config, tag=place) for place, ids in enumerate(sources)]
         jobs = {job.prompt.tag: job for job in generate_many(self.model, prompts)}

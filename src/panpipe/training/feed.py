@@ -14,7 +14,7 @@ from ..errors import InputError, InvalidArgument
 from ..models.model import Model
 from .arguments import TrainingArguments
 from .batches import TrainingBatch
-from .collators import ragged_from_rectangles
+from .collators.ragged import ragged_from_rectangles
 from .order import Indices, epoch_batches, example_seeds
 
 __all__ = ["Feed", "Rows", "Step", "collated"]

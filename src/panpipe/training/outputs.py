@@ -6,7 +6,7 @@ import contextlib
 import logging
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,7 @@ def write_card(trainer: Trainer, more: Mapping[str, Any]) -> None:
         "datasets": _data_used(trainer),
         "arguments": {name: value for name, value in trainer.args.changed().items() if name != "output_dir"},
         "log_history": state.log_history,
-        "metrics": next((logs for logs in reversed(state.log_history) if "eval_loss" in logs), {}),
+        "metrics": _last_evaluation(state.log_history),
         "energy": None if trainer.energy is None else trainer.energy.result,
         "hardware": f"{trainer.processes.size} × {trainer.processes.device.type}, {torch.get_num_threads()} threads",
         "versions": {"panpipe": __version__, "PyTorch": torch.__version__, "Python": platform.python_version()},
@@ -83,6 +83,11 @@ def write_card(trainer: Trainer, more: Mapping[str, Any]) -> None:
         "picture": PICTURE if (folder / PICTURE).exists() else None,
     }
     (folder / CARD).write_text(model_card(RunReport(**{**known, **more})), encoding="utf-8")
+
+
+def _last_evaluation(log_history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    last = next((logs for logs in reversed(log_history) if any(name.startswith("eval_") for name in logs)), {})
+    return {name: value for name, value in last.items() if name not in ("step", "epoch")}
 
 
 def _data_used(trainer: Trainer) -> list[DataUsed]:

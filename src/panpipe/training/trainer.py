@@ -214,11 +214,11 @@ class Trainer:
         Where the weights are split all processes compute together: one that has fewer batches computes some in vain,
         and what is divided by the number of processes on the way is multiplied by it here.
         """
+        most = max(self.processes.gather(len(batches))) if self._is_split else 0
         yield from ((rows, batch, float(self.processes.size if self._is_split else 1)) for rows, batch in batches)
-        if self._is_split:
-            for _ in range(max(self.processes.gather(len(batches))) - len(batches)):
-                rows = feed.any_batch()
-                yield rows, self._collate(rows), 0.0
+        for _ in range(most - len(batches)):
+            rows = feed.any_batch()
+            yield rows, self._collate(rows), 0.0
 
     def _loss(self, rows: Rows, batch: TrainingBatch, terms: float, count: int) -> torch.Tensor:
         """A batch's part of the step's loss.   terms: of the whole step.   count: of this process's batches."""
@@ -282,10 +282,10 @@ class Trainer:
     def _act(self) -> None:
         """Log, evaluate and save, if that is due."""
         control, is_over = self.control, self._is_over()
-        if control.should_log or (is_over and self.state.window_steps):
+        if control.should_log or (is_over and self.state.window_steps and not self._is_interrupted):
             control.should_log = False
             self._log_window()
-        if control.should_evaluate and not self._is_interrupted:
+        if control.should_evaluate:
             control.should_evaluate = False
             self.evaluate()
         if control.should_save:
