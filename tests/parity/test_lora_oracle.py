@@ -126,7 +126,7 @@ def test_the_same_maps_are_adapted_unless_told(name: str) -> None:
 def test_an_adapter_of_ours_opens_in_peft(name: str, head: str, tmp_path: Path) -> None:
     base = oracle_model(name, head, seed=1)
     base.save_pretrained(tmp_path / "base")
-    trainable = Trainable(ours.load_model(tmp_path / "base", head))
+    trainable = Trainable(ours.load_model(tmp_path / "base", head)).eval()
     apply_lora(trainable, {"r": 3, "lora_alpha": 5, "bias": "lora_only"})
     torch.manual_seed(3)
     with torch.no_grad():
@@ -139,7 +139,7 @@ def test_an_adapter_of_ours_opens_in_peft(name: str, head: str, tmp_path: Path) 
     alike(logits(theirs, name, head), expected)
     alike(logits(getattr(ours, HEADS[head]).from_pretrained(tmp_path / "adapter"), name, head), expected)
 
-    again = Trainable(ours.load_model(tmp_path / "base", head))
+    again = Trainable(ours.load_model(tmp_path / "base", head)).eval()
     apply_lora(again, trainable.lora)
     load_adapter(again, tmp_path / "adapter")
     alike(logits(again.model, name, head), expected)
@@ -150,7 +150,7 @@ def test_an_adapter_of_ours_opens_in_peft(name: str, head: str, tmp_path: Path) 
 def test_a_step_of_sgd_equals_pefts(name: str, bias: str, tmp_path: Path) -> None:
     head = "sequence-classification"
     theirs = adapted(name, head, tmp_path, bias=bias)
-    trainable = Trainable(ours.load_model(tmp_path / "base", head))
+    trainable = Trainable(ours.load_model(tmp_path / "base", head)).eval()
     apply_lora(trainable, theirs.peft_config["default"].to_dict())
     load_adapter_of(theirs, trainable, tmp_path)
     given = tensors(name, 2, head)

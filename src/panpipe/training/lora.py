@@ -7,6 +7,7 @@ here. Sources: Hu et al. 2021, arXiv:2106.09685; what is trained and saved besid
 
 from __future__ import annotations
 
+import copy
 import fnmatch
 import itertools
 import math
@@ -33,6 +34,7 @@ __all__ = [
     "apply_lora",
     "default_targets",
     "freeze",
+    "get_peft_model",
     "load_adapter",
     "save_adapter",
     "trainable_parameters",
@@ -128,15 +130,28 @@ def apply_lora(trainable: Trainable, config: LoraConfig | Mapping[str, Any]) -> 
     config = _filled(model, config if isinstance(config, LoraConfig) else LoraConfig.from_dict(config))
     tensors = list(_tensors(trainable))
     _check(config, tensors)
+    learnt = {id(p) for p in trainable.parameters() if p.requires_grad}
     trainable.requires_grad_(False)
     for tensor in tensors:
-        is_bias = config.bias == "all" and tensor.part == "bias"
+        is_bias = config.bias == "all" and tensor.part == "bias" and id(tensor.parameter) in learnt
         if is_bias or tensor.is_saved(config):
             tensor.parameter.requires_grad_(True)
         if tensor.is_map and any(map(config.is_target, tensor.modules)):
             _adapt(trainable.weights, tensor, config)
+    trainable.weights.train(trainable.training)
     trainable.lora = config
     return trainable
+
+
+def get_peft_model(model: Model, peft_config: LoraConfig | Mapping[str, Any]) -> Model:
+    """The same model, of which the Trainer trains an adapter, as `Trainer(model, peft_config=…)` does.
+
+    `print_trainable_parameters()` says how few that are.   Raises as `apply_lora`.
+    """
+    shown = trainable_parameters(apply_lora(Trainable(model), peft_config))
+    made = copy.copy(model)
+    vars(made).update(peft_config=peft_config, print_trainable_parameters=lambda: print(shown))
+    return made
 
 
 def default_targets(model: Model) -> tuple[str, ...]:
@@ -315,7 +330,7 @@ def freeze(trainable: Trainable, *patterns: str) -> None:
             for tensor in tensors:
                 named = [_covers(one, f"{tensor.slot}.{tensor.part}"), *(_covers(one, n) for n in tensor.names)]
                 if named[0] or all(named[1:]):
-                    frozen.append(tensor.slot)
+                    frozen.append(tensor)
                     found = True
                 elif any(named):
                     raise InvalidArgument(
@@ -324,13 +339,15 @@ def freeze(trainable: Trainable, *patterns: str) -> None:
                     )
             if not found:
                 raise InvalidArgument(f"freeze: {one!r} names no weights.{_near_part(one, tensors)}")
-    for slot in frozen:
-        for parameter in _node(trainable.weights, slot):
-            parameter.requires_grad_(False)
+    for tensor in frozen:
+        tensor.parameter.requires_grad_(False)
+        if tensor.part == "weight":
+            for piece in _pieces_of(trainable.weights, tensor):
+                piece.requires_grad_(False)
 
 
 def _covers(pattern: str, name: str) -> bool:
-    return name == pattern or name.startswith(f"{pattern}.") or fnmatch.fnmatchcase(name, pattern)
+    return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"{pattern}.*")
 
 
 def _numbers_written_out(pattern: str) -> list[str]:
@@ -345,12 +362,6 @@ def _numbers_written_out(pattern: str) -> list[str]:
 def _near_part(pattern: str, tensors: list[Tensor]) -> str:
     tops = sorted({name.partition(".")[0] for tensor in tensors for name in (tensor.slot, *tensor.names)})
     return did_you_mean(pattern.partition(".")[0], tops) + f" The names begin with {', '.join(tops)}."
-
-
-def _node(weights: Weights, slot: str) -> Iterator[nn.Parameter]:
-    parent, _, leaf = slot.rpartition(".")
-    held = getattr(weights.get_submodule(parent), leaf)
-    yield from [held] if isinstance(held, nn.Parameter) else held.parameters()
 
 
 # -- our names and transformers' -------------------------------------------------------------------------------------
