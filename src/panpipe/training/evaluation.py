@@ -151,7 +151,7 @@ class Evaluator:
         sums.examples += len(rows)
         sums.batches += 1
         keeps_logits = keeps and self.generation is None
-        if all(label is not None for label in wanted):
+        if getattr(self.collator, "makes_labels", False) or all(label is not None for label in wanted):
             given = collated(self.collator, rows, self.model, example_seeds(self.args.seed, 0, indices))
             every = keeps_logits and self.model.head in OF_TOKENS
             logits = self._logits(given.batch, None if every else given.rows, given.target)

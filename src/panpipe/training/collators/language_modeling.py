@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,7 @@ Ints = npt.NDArray[np.int64]
 class Drawing:
     """A collator that draws.   seed: of its calls; ragged batches have seeds of their own."""
 
+    makes_labels: ClassVar[bool] = True  # rows need none
     seed: int | None
 
     def changed(self, feature: Feature, random: np.random.Generator) -> dict[str, Any]:
