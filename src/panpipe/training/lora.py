@@ -13,7 +13,7 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from .module import Trainable, Weights
 
 __all__ = [
     "LoraConfig",
+    "adapter_writer",
     "apply_lora",
     "default_targets",
     "freeze",
@@ -243,7 +244,12 @@ def _near(names: Iterable[str], modules: list[str]) -> str:
 
 def save_adapter(trainable: Trainable, folder: str | Path) -> None:
     """Write what is trained: adapter_model.safetensors, adapter_config.json; and config.json, for the labels."""
-    config, model, folder = _config_of(trainable), trainable.model, Path(folder)
+    adapter_writer(trainable)(Path(folder))
+
+
+def adapter_writer(trainable: Trainable) -> Callable[[Path], None]:
+    """Takes the adapter of the moment (all processes must ask); what it returns writes it into a folder."""
+    config, model = _config_of(trainable), trainable.model
     tensors: dict[str, Tensors] = {}
     for tensor in _tensors(trainable):
         pieces = _pieces_of(trainable.weights, tensor)
@@ -258,8 +264,13 @@ def save_adapter(trainable: Trainable, folder: str | Path) -> None:
             for name, stored in tensor.stored(_numpy(tensor.parameter)).items():
                 module, _, end = name.rpartition(".")
                 tensors[f"{module}.base_layer.{end}" if module in is_adapted else name] = stored
-    save_adapter_files(folder, config, tensors)
-    model.config.from_dict(model.config.to_dict() | {"architectures": [type(model).__name__]}).save_pretrained(folder)
+
+    def write(folder: Path) -> None:
+        save_adapter_files(folder, config, tensors)
+        kept = model.config.from_dict(model.config.to_dict() | {"architectures": [type(model).__name__]})
+        kept.save_pretrained(folder)
+
+    return write
 
 
 def load_adapter(trainable: Trainable, folder: str | Path) -> None:

@@ -28,7 +28,7 @@ from ..weights.save import save_safetensors
 from . import checkpoints, snapshots
 from .arguments import TrainingArguments
 from .distributed import Processes
-from .lora import save_adapter
+from .lora import adapter_writer
 from .module import Trainable
 from .state import TrainerState
 
@@ -173,13 +173,11 @@ def model_writer(trainer: Trainer) -> Callable[[Path], None]:
     if trainable is not None:
         model = copy.copy(model)
         model.stored = trainable.stored()
+    write_weights = model.save_pretrained if trainable is None or trainable.lora is None else adapter_writer(trainable)
 
     def write(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        if trainable is not None and trainer.peft_config is not None:
-            save_adapter(trainable, folder)
-        else:
-            model.save_pretrained(folder)
+        write_weights(folder)
         if hasattr(trainer.processing_class, "save_pretrained"):
             trainer.processing_class.save_pretrained(folder)
 
