@@ -7,7 +7,7 @@ a text is counted in its own tokens; special tokens stay.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -252,7 +252,7 @@ class Sentences:
 
 
 def group_texts(
-    texts: Sequence[Sequence[int]], block_size: int, *, drop_remainder: bool = False
+    texts: Iterable[Sequence[int]], block_size: int, *, drop_remainder: bool = False
 ) -> Iterator[Mapping[str, Any]]:
     """Texts in blocks of at most block_size tokens, each {"input_ids", "document_lengths"}.
 
