@@ -77,7 +77,7 @@ def test_left_padding_moves_positions_as_in_transformers() -> None:
         ({"input_ids": [[5, 6]], "attention_mask": [[1]]}, ShapeError, "attention_mask"),
         ({"input_ids": [[5, 6]], "attention_mask": [[0, 0]]}, InputError, "at least one"),
         ({"input_ids": [[5, 6]], "position_ids": [[0, 99]]}, InputError, "99"),
-        ({"input_ids": [[5, 6]], "labels": [1]}, UnknownArgument, "loss"),
+        ({"input_ids": [[5, 6]], "labels": [[1, 2]]}, UnknownArgument, "a model for base takes no .labels"),
         ({"input_ids": [[5, 6]], "output_attention": True}, UnknownArgument, "output_attentions"),
     ],
 )

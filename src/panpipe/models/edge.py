@@ -1,8 +1,9 @@
 """The public edge: models called with rectangles, as the course does.
 
 `input_ids` and `attention_mask` [batch, tokens] become a ragged batch, and what comes back is laid into rectangles
-again, with zeros where the mask is 0. Arrays come back in the kind that came in: torch tensors for torch tensors, NumPy
-for the rest. Positions are those of the rectangle, as in transformers: left padding moves them where it does there.
+again, with zeros where the mask is 0. Arrays come back in the kind that came in: torch tensors for torch tensors (with
+gradients, where the model's weights have them), NumPy for the rest. Labels give a loss too. Positions are those of the
+rectangle, as in transformers: left padding moves them where it does there.
 """
 
 from __future__ import annotations
@@ -113,8 +114,9 @@ class BaseModelOutput(_Shown):
 
 @dataclass
 class LogitsOutput(_Shown):
-    """logits: [batch, tokens, vocab or labels], or [batch, labels]."""
+    """loss: where labels were given.   logits: [batch, tokens, vocab or labels], or [batch, labels]."""
 
+    loss: Any = None
     logits: Any = None
 
 
@@ -140,8 +142,9 @@ class TokenClassifierOutput(LogitsOutput):
 
 @dataclass
 class QuestionAnsweringModelOutput(_Shown):
-    """start_logits, end_logits: [batch, tokens]."""
+    """loss: where answers were given.   start_logits, end_logits: [batch, tokens]."""
 
+    loss: Any = None
     start_logits: Any = None
     end_logits: Any = None
 
@@ -158,6 +161,7 @@ _OUTPUTS: dict[str, type[ModelOutput]] = {
 
 LARGEST = 2**31 - 1
 
+_LABELS: dict[str, tuple[str, ...]] = {"base": (), "question-answering": ("start_positions", "end_positions")}
 _OPTIONS = ("position_ids", "output_hidden_states", "output_attentions", "return_dict", "use_cache")
 _OF_DECODER = ("decoder_input_ids", "decoder_attention_mask")
 
@@ -170,14 +174,21 @@ def call_with_rectangles(
     options: position_ids; output_hidden_states, output_attentions (bool); return_dict=False gives a tuple; use_cache
     changes nothing (`generate` keeps keys and values). Of an encoder and decoder also decoder_input_ids and
     decoder_attention_mask.
-    Raises ShapeError, InputError, TooLong, UnknownArgument.
+    labels, or of question answering start_positions and end_positions: what transformers takes, IGNORED (-100) and
+    padding left out; the output then has their mean `loss`. Labels that are torch tensors move the model to the torch
+    engine (see `Model.trainable`), and the loss has gradients; NumPy's leave it where it is, and give a number.
+    Raises ShapeError, InputError, TooLong, UnknownArgument, MissingDependency (a loss needs PyTorch).
     """
-    known = (*_OPTIONS, *_OF_DECODER) if model.family.is_encoder_decoder else _OPTIONS
+    of_labels = _LABELS.get(model.head, ("labels",))
+    known = (*_OPTIONS, *of_labels, *(_OF_DECODER if model.family.is_encoder_decoder else ()))
     for name in options:
-        if name == "labels":
-            raise UnknownArgument("models do not compute losses; training does (panpipe's Trainer).")
         if name not in known:
-            raise UnknownArgument(f"a model takes no {name!r}.{did_you_mean(name, known)}")
+            raise UnknownArgument(f"a model for {model.head} takes no {name!r}.{did_you_mean(name, known)}")
+    labels = {name: options[name] for name in of_labels if options.get(name) is not None}
+    if labels and len(labels) < len(of_labels):
+        raise InputError(f"give {' and '.join(of_labels)}, or neither; there is only {next(iter(labels))}.")
+    if any(hasattr(value, "detach") for value in labels.values()):
+        model.trainable()
     if input_ids is None:
         raise InputError("give input_ids: token ids in a rectangle [batch, tokens].")
     stack = model.options.encoder if model.family.is_encoder_decoder else model.options
@@ -185,16 +196,24 @@ def call_with_rectangles(
     outward = _Outward(model, input_ids)
     asks = options.get("output_hidden_states"), options.get("output_attentions")
     if model.family.is_encoder_decoder and model.head != "token-classification":
-        named = _both(model, source, options, asks, outward)
+        named = _both(model, source, options, asks, outward, labels)
     else:
         trace = _trace(*asks)
-        named = _named(model, model.run(source.batch, trace=trace), source, outward)
+        answer = model.run(source.batch, trace=trace)
+        named = _loss(model, answer, source, labels) | _named(model, answer, source, outward)
         named |= outward.shown("", trace, asks, source)
     output = _OUTPUTS[model.head](**named)
     return output if options.get("return_dict", True) else output.to_tuple()  # type: ignore[return-value]
 
 
-def _both(model: Model, source: _Laid, options: dict[str, Any], asks: tuple[Any, Any], outward: _Outward) -> Any:
+def _both(
+    model: Model,
+    source: _Laid,
+    options: dict[str, Any],
+    asks: tuple[Any, Any],
+    outward: _Outward,
+    labels: dict[str, Any],
+) -> Any:
     """The named outputs of an encoder and decoder."""
     family = model.family
     assert isinstance(family, EncoderDecoderFamily)
@@ -202,6 +221,8 @@ def _both(model: Model, source: _Laid, options: dict[str, Any], asks: tuple[Any,
     if given is not None:
         mask = options.get("decoder_attention_mask")
         target = _laid(model.options.decoder, "decoder_", given, mask)
+    elif model.head == "seq2seq-lm" and labels:
+        target = _shifted(model, labels["labels"])
     elif model.head == "seq2seq-lm" or (model.head == "base" and family.needs_target):
         raise InputError("give decoder_input_ids: what the decoder has so far, [batch, tokens]; or call generate().")
     else:
@@ -212,12 +233,29 @@ def _both(model: Model, source: _Laid, options: dict[str, Any], asks: tuple[Any,
     encoder, decoder = _trace(True, asks[1]), _trace(*asks)
     answer = model.run(source.batch, trace=encoder, target=target.batch, target_trace=decoder)
     assert encoder is not None
-    named = _named(model, answer, target, outward)
+    named = _loss(model, answer, target, labels) | _named(model, answer, target, outward)
     named["encoder_last_hidden_state"] = outward.spread(encoder.hidden_states[-1], source)
     named |= outward.shown("encoder_", encoder, asks, source) | outward.shown("decoder_", decoder, asks, target)
     if asks[1] and decoder is not None:
         named["cross_attentions"] = outward.attentions(decoder.cross_attentions, target, source)
     return named
+
+
+def _loss(model: Model, answer: Any, laid: _Laid, labels: dict[str, Any]) -> dict[str, Any]:
+    if not labels:
+        return {}
+    return {"loss": model.loss(answer, laid.batch, laid.rows, (len(laid.batch), laid.tokens), labels)}
+
+
+def _shifted(model: Model, labels: Any) -> _Laid:
+    """What the decoder is given where only labels are: the start, then each label but the last."""
+    values = rectangle("labels", labels)
+    padding = model.config.pad_token_id or 0
+    lengths = np.maximum(1, values.shape[1] - np.argmax(values[:, ::-1] >= 0, 1)).astype(np.int32)
+    lengths[(values < 0).all(1)] = 1
+    rows = np.flatnonzero(np.arange(values.shape[1]) < lengths[:, None])
+    ids = np.where(values < 0, padding, values).reshape(-1)[rows].astype(np.int32)
+    return _Laid(model.family.shift(model.config, Batch(ids, lengths)), rows, values.shape[1])  # type: ignore[attr-defined]
 
 
 def _trace(hidden_states: Any, attentions: Any) -> Trace | None:
@@ -277,13 +315,18 @@ class _Outward:
     def __init__(self, model: Model, given: Any) -> None:
         self.model = model
         self._of = in_kind_of(given)
+        self._is_torch = model.ops.name == "torch" and hasattr(given, "detach")
 
     def array(self, values: Any) -> Any:
         """An array of the engine's."""
-        return self._of(self.model.ops.numpy(values))
+        return values if self._is_torch else self._of(self.model.ops.numpy(values))
 
     def spread(self, values: Any, laid: _Laid) -> Any:
         """[tokens kept, width] -> [batch, tokens, width], zeros where the mask is 0."""
+        if self._is_torch:
+            out = values.new_zeros(len(laid.batch) * laid.tokens, values.shape[1])
+            rows = self.model.ops.array(laid.rows)
+            return out.index_copy(0, rows, values).view(len(laid.batch), laid.tokens, -1)
         values = self.model.ops.numpy(values)
         out = np.zeros((len(laid.batch) * laid.tokens, values.shape[1]), values.dtype)
         out[laid.rows] = values

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -17,6 +18,7 @@ from ..errors import (
     ConfigError,
     InputError,
     InvalidArgument,
+    MissingDependency,
     MissingHead,
     ShapeError,
     TooLong,
@@ -39,6 +41,7 @@ from .loading import Stored
 
 if TYPE_CHECKING:
     from ..generation.config import GenerationConfig
+    from ..training.module import Trainable
 
 __all__ = ["Model", "class_named", "class_of", "load_model"]
 
@@ -48,12 +51,14 @@ M = TypeVar("M", bound="Model")
 class Model:
     """A model of a family with a head. Made by `from_pretrained` or `from_config`.
 
-    Never changed by a call, safe in threads.
+    Not changed by a call, safe in threads; but what asks for gradients (`train()`, `parameters()`, labels that are
+    torch tensors …) moves it, in place and for good, to the torch engine, where its weights are parameters.
 
     config: the checkpoint's.   name_or_path: as the user typed it.   max_length: the most tokens of a sequence.
     head: its name in `panpipe.models.HEADS`.   ops: the engine.   weights: their tree, as the engine keeps them.
     """
 
+    _trainable: Trainable | None = None
     head: ClassVar[str] = "base"
     model_types: ClassVar[tuple[str, ...]] = ()
 
@@ -139,8 +144,7 @@ class Model:
         Raises ConfigError for an adapter that is no plain LoRA, WeightsMismatch for one of another model.
         """
         adapter = read_adapter(resolve(id_or_path, **finding))
-        self.stored = loading.merged(adapter, self.family, self.config, self.head, self.stored)
-        self.weights = self.stored.ready(self.ops)
+        self.take_weights(loading.merged(adapter, self.family, self.config, self.head, self.stored))
         return self
 
     def save_pretrained(self, folder: str | Path, **_: Any) -> None:
@@ -164,6 +168,7 @@ class Model:
         """Let these tensors be the model's: what training ends with."""
         self.stored = stored
         self.weights = stored.ready(self.ops)
+        self._trainable = None
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -183,13 +188,18 @@ class Model:
         rows: int32 [n], increasing: the tokens wanted; the answer then has n rows (not for sequence-classification).
         Raises TooLong, InputError for tokens that are not in the vocabulary.
         """
-        return self.ops.numpy(self.run(batch, rows))
+        with self._inference():
+            return self.ops.numpy(self.run(batch, rows))
 
     def run(self, batch: Batch, rows: Ints | None = None, trace: Trace | None = None, **target: Any) -> Array:
         """`forward` in the engine's own arrays; `trace` collects hidden states and attentions.
 
         target: of an encoder and decoder, `target=` what the decoder is given, a Batch, and its `target_trace=`.
         """
+        return (self._trainable or self.compute)(batch, rows, trace, **target)
+
+    def compute(self, batch: Batch, rows: Ints | None = None, trace: Trace | None = None, **target: Any) -> Array:
+        """`run`, without what training puts around it."""
         self.check(batch)
         if target.get("target") is not None:
             self.check(target["target"], of_decoder=True)
@@ -207,11 +217,12 @@ class Model:
             raise InvalidArgument(
                 f"a model with a head for {self.head} has no vectors to pool; load it with AutoModel."
             )
-        if pooling == "cls":
-            pooled = self.run(batch, batch.first_rows)
-        else:
-            pooled = self.ops.pool(self.run(batch), batch.offsets, pooling)
-        return self.ops.numpy(self.ops.normalize(pooled) if normalize else pooled)
+        with self._inference():
+            if pooling == "cls":
+                pooled = self.run(batch, batch.first_rows)
+            else:
+                pooled = self.ops.pool(self.run(batch), batch.offsets, pooling)
+            return self.ops.numpy(self.ops.normalize(pooled) if normalize else pooled)
 
     def pooler_output(self, hidden: Array, batch: Batch) -> Array | None:
         """BERT's pooled output [sequences, hidden], or None where the family or the checkpoint has no pooler."""
@@ -246,7 +257,8 @@ class Model:
         """Token ids [batch, tokens] that follow those given; see `panpipe.generation.generate`."""
         from ..generation.edge import generate
 
-        return generate(self, inputs, **options)
+        with self._inference():
+            return generate(self, inputs, **options)
 
     # -- as in the course --------------------------------------------------------------------------------------------
 
@@ -282,15 +294,73 @@ class Model:
 
     # -- what users of torch modules call ----------------------------------------------------------------------------
 
-    def eval(self: M) -> M:
-        """The model itself: nothing here trains."""
+    def trainable(self) -> Trainable:
+        """The model's weights as a `torch.nn.Module`, made on the first call: from then on the torch engine runs it.
+
+        Raises MissingDependency where there is no PyTorch.
+        """
+        if self._trainable is None:
+            self._trainable = _by_hand().made_trainable(self)
+        return self._trainable
+
+    def loss(
+        self, answer: Any, batch: Batch, rows: npt.NDArray[Any], shape: tuple[int, int], labels: dict[str, Any]
+    ) -> Any:
+        """The loss of an answer for every token of a batch; see `panpipe.training.by_hand`."""
+        hand = _by_hand()
+        return hand.loss_of(self, answer, hand.labelled(self, batch, rows, shape, labels))
+
+    @property
+    def training(self) -> bool:
+        """Does it drop what its config says?"""
+        return self._trainable is not None and self._trainable.training
+
+    def train(self: M, mode: bool = True) -> M:
+        """Ready to be trained, by a loop of one's own: see `trainable`."""
+        if mode or self._trainable is not None:
+            self.trainable().train(mode)
         return self
 
+    def eval(self: M) -> M:
+        """As it answers, nothing dropped."""
+        return self.train(False)
+
+    def parameters(self) -> Iterator[Any]:
+        """The weights, for an optimizer; see `trainable`."""
+        yield from self.trainable().parameters()
+
+    def named_parameters(self) -> Iterator[tuple[str, Any]]:
+        """The weights by our names: 'layers.3.attention.qkv.weight'."""
+        yield from self.trainable().weights.named_parameters()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights by our names, tied ones under each."""
+        state: dict[str, Any] = self.trainable().weights.state_dict()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> Any:
+        """Take what `state_dict` gave."""
+        return self.trainable().weights.load_state_dict(state)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients."""
+        self.trainable().zero_grad(set_to_none)
+
     def to(self: M, device: Any = None, *_: Any, **__: Any) -> M:
-        """The model itself, on the CPU.   Raises InvalidArgument for another device."""
-        if device is not None and str(device).partition(":")[0] not in ("cpu", "torch.float32"):
-            raise InvalidArgument(f"panpipe computes on the CPU in float32; .to({device!r}) is not possible.")
+        """The model itself, moved to a device of PyTorch's if it is another than the CPU, or is being trained.
+
+        Raises InvalidArgument for a device that is not there, or for a dtype: weights are float32.
+        """
+        name = "cpu" if device is None or str(device) == "torch.float32" else str(device)
+        if device is not None and (name != "cpu" or self._trainable is not None):
+            try:
+                self.trainable().to(name)
+            except (RuntimeError, AssertionError, MissingDependency) as error:
+                raise InvalidArgument(f"panpipe computes on the CPU here; .to({device!r}) is not possible.") from error
         return self
+
+    def _inference(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._trainable is None else self._trainable.inference()
 
     def num_parameters(self) -> int:
         """The number of weights; shared ones count once."""
@@ -393,6 +463,13 @@ def _rebuilt(
     model = made(config, stored, ops=ops, name_or_path=name_or_path)
     model._generation_config = generation_config
     return model
+
+
+def _by_hand() -> Any:
+    """The one way from a model to training, which imports it: for who calls a model as a module of PyTorch's."""
+    from ..training import by_hand
+
+    return by_hand
 
 
 _ACCEPTED = (

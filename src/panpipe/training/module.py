@@ -14,8 +14,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from ..batch import Batch
+from ..blocks.attending import Trace
 from ..models.loading import Stored
 from ..models.model import Model
+from ..ops.base import Ints
 from ..ops.torch import TorchOps
 from ..weights.name_map import Row, Source
 from ..weights.slots import FormulaSlot, Slot, TableSlot
@@ -58,7 +61,7 @@ class Trainable(nn.Module):
         self.ops = TorchOps(device)
         self.weights = _tree(model, self.ops)
         self.model = type(model).__new__(type(model))
-        vars(self.model).update(vars(model), ops=self.ops, weights=self.weights)
+        vars(self.model).update(vars(model), ops=self.ops, weights=self.weights, _trainable=self)
         self.model.stored = replace(model.stored, read=self.tensors, release=lambda slot: None)
         self.train()
 
@@ -71,19 +74,28 @@ class Trainable(nn.Module):
     def gradient_checkpointing(self, value: bool) -> None:
         self.ops.recomputes = value
 
-    def forward(self, given: TrainingBatch) -> torch.Tensor:
-        """The logits of the rows that have labels."""
-        target: dict[str, Any] = {} if given.target is None else {"target": given.target}
-        with self.computing():
-            logits: torch.Tensor = self.model.run(given.batch, given.rows, **target)
+    def forward(
+        self, given: TrainingBatch | Batch, rows: Ints | None = None, trace: Trace | None = None, **target: Any
+    ) -> torch.Tensor:
+        """The logits of the rows that have labels; or what `Model.run` gives, for what it is given."""
+        if isinstance(given, TrainingBatch):
+            target = {} if given.target is None else {"target": given.target}
+            rows, given = given.rows, given.batch
+        self.ops.still = self._still()  # now: weights that are split over processes were just gathered into new tensors
+        with torch.autocast(self.ops.device.type, dtype=self.autocast, enabled=self.autocast is not None):
+            logits: torch.Tensor = self.model.compute(given, rows, trace, **target)
         return logits
 
     @contextmanager
-    def computing(self) -> Iterator[None]:
-        """Within: products in `autocast`'s dtype, and the padding's embedding learns nothing by being looked up."""
-        self.ops.still = self._still()  # now: weights that are split over processes were just gathered into new tensors
-        with torch.autocast(self.ops.device.type, dtype=self.autocast, enabled=self.autocast is not None):
-            yield
+    def inference(self) -> Iterator[None]:
+        """Within: nothing is dropped, and nothing kept for gradients."""
+        was = self.training
+        with torch.no_grad():
+            self.train(False)
+            try:
+                yield
+            finally:
+                self.train(was)
 
     def _still(self) -> dict[int, int]:
         padding = self.model.config.pad_token_id
