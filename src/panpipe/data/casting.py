@@ -117,4 +117,4 @@ def renumbered(dataset: Dataset, label2id: dict[str, int], column: str) -> Datas
     names = sorted(label2id, key=label2id.__getitem__)
     values = [value if value is None or value < 0 else new[value] for value in dataset._columns[column].rows()]
     columns = {**dataset._columns, column: build(values)}
-    return dataset._like(columns, len(dataset), None, **{column: ClassLabel(names=names)})
+    return dataset._like(columns, len(dataset), None, {column: ClassLabel(names=names)})

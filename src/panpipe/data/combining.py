@@ -109,7 +109,7 @@ def _end_to_end(datasets: Sequence[Dataset]) -> Dataset:
     columns: dict[str, Column] = {}
     features: dict[str, Feature] = {}
     for name in names:
-        parts = [each._columns.get(name) or NullColumn(len(each)) for each in datasets]
+        parts = [each._columns[name] if name in each._columns else NullColumn(len(each)) for each in datasets]
         kind = NULL
         for part in parts:
             kind = join(kind, part.kind)

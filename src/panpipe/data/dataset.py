@@ -306,12 +306,18 @@ class Dataset:
         columns = {column: choose(held) for column, held in self._columns.items()}
         return self._like(columns, len(indices), name or derived(self._name, "select", indices))
 
-    def _like(self, columns: Mapping[str, Column], length: int, name: str | None, **features: Feature) -> Dataset:
+    def _like(
+        self,
+        columns: Mapping[str, Column],
+        length: int,
+        name: str | None,
+        features: Mapping[str, Feature] | None = None,
+    ) -> Dataset:
         """A data set of these columns that is otherwise as this one."""
         form = self._form
         if form.columns is not None:
             form = Format(form.type, tuple(column for column in form.columns if column in columns), form.with_others)
-        known = {**self.features, **features}
+        known = {**self.features, **(features or {})}
         return Dataset(columns, length, features=known, form=form, name=name, cache=self._cache, split=self.split)
 
     def take(self, n: int) -> Dataset:
@@ -399,7 +405,7 @@ class Dataset:
             raise InvalidArgument(f"two columns would have one name: {', '.join(names)}.")
         features = {column_mapping.get(name, name): feature for name, feature in self.features.items()}
         columns = dict(zip(names, self._columns.values(), strict=True))
-        return self._like(columns, self._length, derived(self._name, "rename", dict(column_mapping)), **features)
+        return self._like(columns, self._length, derived(self._name, "rename", dict(column_mapping)), features)
 
     def remove_columns(self, column_names: str | Iterable[str]) -> Dataset:
         """Without these columns.   Raises MissingKey."""
@@ -431,7 +437,7 @@ class Dataset:
         wanted = Features({column: feature})[column]
         made = cast(self._column(column), wanted, column)
         name = derived(self._name, "cast", column, repr(wanted))
-        return self._like({**self._columns, column: made}, self._length, name, **{column: wanted})
+        return self._like({**self._columns, column: made}, self._length, name, {column: wanted})
 
     def cast(self, features: Mapping[str, Any]) -> Dataset:
         """Several columns as other features."""

@@ -16,6 +16,7 @@ from .cache import Stored, cached
 from .columns import INT, Column, NumberColumn
 from .features import Feature, feature_of
 from .fingerprint import Unhashable, derived
+from .processes import Fill, filled, spans
 from .rows import built, listed, positive
 from .storing import TableWriter
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "filtered", "mapped"]
 
-_Made = tuple[dict[str, Column], int]
 _log = logging.getLogger("panpipe.data")
 _ROWS = 1000  # of an unbatched call that are read and written together
 _INDICES = "indices"
@@ -78,9 +78,12 @@ def mapped(
     kept = [name for name in dataset.column_names if name not in dropped]
     name = _name(dataset, call, "map", sorted(dropped), drop_last)
 
-    def write(folder: Path | None) -> _Made:
-        writer = TableWriter(folder)
-        for begin, columns, length in _results(dataset, call, drop_last):
+    def fill(writer: TableWriter, first: int, last: int) -> None:
+        changes: set[bool] = set()
+        for begin, columns, length in _results(dataset, call, drop_last, first, last):
+            changes.add(length is not None)
+            if len(changes) > 1:
+                raise DataError(f"map: the function gave None for some rows and not for others, from row {begin} on.")
             read = min(call.size(len(dataset)), len(dataset) - begin)
             if length is None:  # no change: the rows stay as they are
                 writer.extend({}, read)
@@ -91,13 +94,13 @@ def mapped(
                     f"keep {read}. Leave those out: remove_columns={left!r} (or dataset.column_names)."
                 )
             writer.extend(columns, length)
-        return writer.finish(), writer.length
 
-    stored = _kept(dataset, name, write, in_memory, use_cache)
-    columns: dict[str, Column] = {}
-    for column in [*kept, *stored.columns]:
-        columns[column] = stored.columns.get(column) or dataset._columns[column]
-    return dataset._like(columns, stored.rows, name, **_features(stored, dataset))
+    stored = _kept(dataset, name, call, fill, in_memory, use_cache)
+    columns: dict[str, Column] = {name: dataset._columns[name] for name in kept}
+    if stored.rows < len(dataset):  # of a last batch that was dropped
+        columns = {name: column.slice(0, stored.rows) for name, column in columns.items()}
+    columns.update(stored.columns)
+    return dataset._like(columns, stored.rows, name, _features(stored, dataset))
 
 
 def filtered(dataset: Dataset, call: Call, in_memory: bool, use_cache: bool) -> Dataset:
@@ -105,21 +108,21 @@ def filtered(dataset: Dataset, call: Call, in_memory: bool, use_cache: bool) -> 
     dataset._check_columns(call.names)
     name = _name(dataset, call, "filter")
 
-    def write(folder: Path | None) -> _Made:
-        writer = TableWriter(folder)
-        for begin, rows in _batches(dataset, call):
+    def fill(writer: TableWriter, first: int, last: int) -> None:
+        for begin, rows in _batches(dataset, call, first, last):
             kept = np.flatnonzero(_verdicts(call, rows, begin)) + begin
             writer.extend({_INDICES: NumberColumn(INT, kept.astype(np.int64))}, len(kept))
-        return writer.finish(), writer.length
 
-    column = _kept(dataset, name, write, in_memory, use_cache).columns.get(_INDICES)
+    column = _kept(dataset, name, call, fill, in_memory, use_cache).columns.get(_INDICES)
     indices = column.values if isinstance(column, NumberColumn) else np.zeros(0, np.int64)
     return dataset._chosen(np.asarray(indices, np.int64), name)
 
 
-def _results(dataset: Dataset, call: Call, drop_last: bool) -> Iterator[tuple[int, dict[str, Column], int | None]]:
+def _results(
+    dataset: Dataset, call: Call, drop_last: bool, first: int, last: int
+) -> Iterator[tuple[int, dict[str, Column], int | None]]:
     """(first row, columns that the function gave, their length) of each batch; a length of None: no change."""
-    for begin, rows in _batches(dataset, call):
+    for begin, rows in _batches(dataset, call, first, last):
         length = _length(rows)
         if drop_last and call.batched and length < call.size(len(dataset)):
             return
@@ -130,15 +133,15 @@ def _results(dataset: Dataset, call: Call, drop_last: bool) -> Iterator[tuple[in
             yield begin, *_of_rows(answers, begin)
 
 
-def _batches(dataset: Dataset, call: Call) -> Iterator[tuple[int, Any]]:
+def _batches(dataset: Dataset, call: Call, first: int, last: int) -> Iterator[tuple[int, Any]]:
     from tqdm import tqdm
 
     size = call.size(len(dataset))
-    with tqdm(total=len(dataset), desc=call.desc, unit=" rows", delay=1, dynamic_ncols=True) as bar:
-        for begin in range(0, len(dataset), size):
-            rows = dataset[begin : begin + size]
-            yield begin, rows
-            bar.update(min(size, len(dataset) - begin))
+    with tqdm(total=last - first, desc=call.desc, unit=" rows", delay=1, dynamic_ncols=True) as bar:
+        for begin in range(first, last, size):
+            end = min(begin + size, last)
+            yield begin, dataset[begin:end]
+            bar.update(end - begin)
 
 
 def _each(rows: Any) -> Iterator[Any]:
@@ -208,9 +211,11 @@ def _name(dataset: Dataset, call: Call, *what: Any) -> str | None:
         return None
 
 
-def _kept(
-    dataset: Dataset, name: str | None, write: Callable[[Path | None], _Made], in_memory: bool, use_cache: bool
-) -> Stored:
+def _kept(dataset: Dataset, name: str | None, call: Call, fill: Fill, in_memory: bool, use_cache: bool) -> Stored:
+    def write(folder: Path | None) -> tuple[dict[str, Column], int]:
+        writer = filled(folder, spans(len(dataset), call.size(len(dataset)), call.num_proc), fill)
+        return writer.finish(), writer.length
+
     if in_memory or dataset._cache is None:
         return Stored(*write(None), {}, None)
     return cached(dataset._cache, name if use_cache else None, write)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from ..errors import CheckpointNotFound, DataNotFound, HubUnavailable
+from ..errors import CheckpointNotFound, DataNotFound, HubUnavailable, UnsafeCheckpoint
 from ..weights.hub import HubRepo, cache_folder, endpoint, is_offline
 from ..weights.source import inside
 from ..weights.whole_file import whole_file
@@ -133,6 +133,7 @@ class DataRepo:
                     f"the data set {self.repo_id!r} is not in the cache, and HF_HUB_OFFLINE is set. "
                     "Load it once with the network, or give the path of a folder."
                 )
+            from ..weights.download import is_commit
             from ..weights.hub_http import HubClient
 
             client = HubClient(f"datasets/{self.repo_id}", self.revision, endpoint(), self._token)
@@ -140,6 +141,8 @@ class DataRepo:
                 self._known = client.listing()
             except CheckpointNotFound as error:
                 raise DataNotFound(str(error)) from error
+            if not is_commit(self._known[0]):
+                raise UnsafeCheckpoint(f"{endpoint()} names the commit {self._known[0]!r:.100}, which is none.")
             self._list.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(self._list) as file:
                 file.write_text(json.dumps(self._known), "utf-8")

@@ -376,6 +376,8 @@ def open_table(folder: Path) -> tuple[dict[str, Column], int, Any, Any]:
         if table["format"] != _FORMAT:
             raise ValueError(f"its format is {table['format']!r:.40}, not {_FORMAT!r}")
         rows = int(table["rows"])
+        if rows < 0:
+            raise ValueError(f"it has {rows} rows")
         columns = {
             str(name): _opened(Kind.from_json(kind), _Namer(folder, check_file_name(prefix)), rows)
             for name, prefix, kind in table["columns"]
