@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,12 @@ class Words:
 
 def test_a_few_korean_examples_make_a_classifier(checkpoint: Path, tmp_path: Path) -> None:
     result = fit_head(checkpoint, TEXTS, LABELS)
-    assert result.accuracy is not None and result.accuracy > 0.9 and result.measured_on == "cross-validation" and result.pooling == "mean"
+    assert (
+        result.accuracy is not None
+        and result.accuracy > 0.9
+        and result.measured_on == "cross-validation"
+        and result.pooling == "mean"
+    )
     assert result.model.config.id2label == {0: "긍정", 1: "부정"}
     result.save_pretrained(tmp_path / "saved")
     classify = pipeline("text-classification", str(tmp_path / "saved"))
@@ -232,3 +238,23 @@ def test_folds_spread_every_class_evenly() -> None:
     for each, count in ((0, 10), (1, 2), (2, 1)):
         assert (np.bincount(fold[classes == each]) == count).all()
     assert (fold == folds_of(classes, 5, seed=0)).all() and (fold != folds_of(classes, 5, seed=1)).any()
+
+
+# -- the documentation -----------------------------------------------------------------------------------------------
+
+
+def test_the_documented_lines_run(checkpoint: Path, monkeypatch: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "transfer.md").read_text(encoding="utf-8")
+    checkpoint.rename(checkpoint.parent / "my-model")
+    monkeypatch.chdir(checkpoint.parent)
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(code, "transfer.md", "exec"), {})
+    assert "긍정, 부정" in capsys.readouterr().out
+
+
+def test_rows_of_a_data_set_are_examples(checkpoint: Path) -> None:
+    rows = [{"문장": text, "극성": label} for text, label in zip(TEXTS, LABELS, strict=True)]
+    result = fit_head(checkpoint, rows, text_column="문장", label_column="극성", l2=0.1)
+    assert list(result.model.config.id2label.values()) == ["긍정", "부정"]
+    with pytest.raises(InputError, match="no column 'text'; it has"):
+        fit_head(checkpoint, rows)
