@@ -258,3 +258,19 @@ def test_an_adapters_config_is_filled_in() -> None:
     config = adapted("gpt2").lora
     assert config.target_modules == ("c_attn",) and config.fan_in_fan_out and config.task_type == "SEQ_CLS"
     assert dataclasses.replace(config, target_modules=None).modules_to_save == ("classifier", "score")
+
+
+def test_the_trainer_trains_the_adapter_that_the_model_asks_for(tmp_path: Path) -> None:
+    from panpipe.training import Trainer, TrainingArguments
+
+    made("bert", "base").save_pretrained(tmp_path / "base")
+    model = lora.get_peft_model(load_model(tmp_path / "base", HEAD, new_head=True), LoraConfig(r=2))
+    rows = [{"input_ids": [5 + i, 6, 7 + i], "labels": i % 2} for i in range(8)]
+    arguments = TrainingArguments(str(tmp_path / "out"), num_train_epochs=2, report_to=[], disable_tqdm=True)
+    trainer = Trainer(model, arguments, train_dataset=rows)
+    trainer.train()
+    trainer.save_model(str(tmp_path / "adapter"))
+    assert not (tmp_path / "adapter" / "model.safetensors").exists()
+    opened = load_model(tmp_path / "adapter")
+    np.testing.assert_allclose(opened.forward(BATCH), model.forward(BATCH), atol=1e-6)
+    assert np.abs(opened.forward(BATCH) - load_model(tmp_path / "base", HEAD, new_head=True).forward(BATCH)).max() > 0

@@ -100,7 +100,7 @@ class Trainer:
         self.compute_loss_func = compute_loss_func
         self.compute_metrics = compute_metrics
         self.preprocess_logits_for_metrics = preprocess_logits_for_metrics
-        self.peft_config = peft_config
+        self.peft_config = getattr(model, "peft_config", None) if peft_config is None else peft_config
         self._given_optimizers = optimizers
         self.optimizer, self.lr_scheduler = optimizers
         self.processes = Processes(self.args.use_cpu)
