@@ -153,3 +153,63 @@ def test_a_step_equals_transformers(name: str, head: str, tmp_path: Path) -> Non
         check_step(name, head, tmp_path, theirs, loss, mine, float(my_loss.detach()))
     else:
         check_step(name, head, tmp_path, theirs, loss, mine, step(mine, batch))
+
+
+def tensors(given: Arrays) -> dict[str, Any]:
+    return {key: torch.from_numpy(value.copy()) for key, value in given.items()}
+
+
+@pytest.mark.parametrize(("name", "head"), TEACHABLE)
+def test_a_call_with_labels_gives_transformers_loss(name: str, head: str, tmp_path: Path) -> None:
+    theirs = without_dropout(oracle_model(name, head, seed=1))
+    theirs.save_pretrained(tmp_path)
+    given = labelled(name, head, theirs)
+    if head == "seq2seq-lm":  # made from the labels
+        del given["decoder_input_ids"]
+        given["labels"] = np.where(given["labels"] == IGNORED, IGNORED, given["labels"])
+        given["labels"][0, 2] = 7
+    expected = theirs(**tensors(given))
+    got = getattr(ours, HEADS[head]).from_pretrained(tmp_path)(**tensors(given))
+    torch.testing.assert_close(got.loss, expected.loss, atol=TOLERANCE, rtol=TOLERANCE)
+    assert got[0] is got.loss
+    assert got.loss.requires_grad
+
+
+@pytest.mark.parametrize("problem", ["regression", "several regressions", "multi_label_classification"])
+def test_problems_are_told_apart_as_in_transformers(problem: str, tmp_path: Path) -> None:
+    theirs = without_dropout(oracle_model("bert", "sequence-classification", seed=1))
+    theirs.config.problem_type = "regression" if problem == "several regressions" else None
+    if problem == "regression":
+        theirs.config.num_labels = theirs.num_labels = 1
+        theirs.classifier = torch.nn.Linear(24, 1)
+    theirs.save_pretrained(tmp_path)
+    shape = (4,) if problem == "regression" else (4, 3)
+    labels = np.random.default_rng(0).integers(0, 2, shape).astype(np.float32)
+    given = rectangle("bert", 3) | {"labels": labels}
+    mine = ours.AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    expected, got = theirs(**tensors(given)).loss, mine(**tensors(given)).loss
+    torch.testing.assert_close(got, expected, atol=TOLERANCE, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize("head", ["masked-lm", "token-classification"])
+def test_label_smoothing_equals_transformers(head: str, tmp_path: Path) -> None:
+    theirs, mine = pair("bert", head, tmp_path)
+    given = labelled("bert", head, theirs)
+    outputs = theirs(**tensors(given))
+    smoother = transformers.trainer_pt_utils.LabelSmoother(epsilon=0.2)
+    loss = smoother(outputs, torch.from_numpy(given["labels"]))
+    check_step("bert", head, tmp_path, theirs, loss, mine, step(mine, ragged(head, given), label_smoothing=0.2))
+
+
+@pytest.mark.parametrize(
+    "name", ["bert", "distilbert", "roberta", "electra", "albert", "mpnet", "gpt2", "llama", "bart", "m2m_100", "t5"]
+)
+def test_as_much_is_dropped_as_in_transformers(name: str) -> None:
+    """The rates by default, from transformers' config to ours."""
+    theirs = transformers.AutoConfig.for_model(CONFIGS[name][0])
+    mine = next(c for c in ours.CONFIGS.values() if c.model_type == CONFIGS[name][0]).from_dict(theirs.to_dict())
+    said = {key: value for key, value in theirs.to_dict().items() if "drop" in key and "layerdrop" not in key}
+    unused = ("summary_first_dropout", "summary_last_dropout", "qa_dropout" if name != "distilbert" else "")
+    for key, value in said.items():
+        if value is not None and key not in unused:
+            assert mine.to_dict()[key] == value, key
