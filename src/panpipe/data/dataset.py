@@ -129,10 +129,10 @@ class Dataset:
             raise InvalidArgument("from_generator needs the function that makes the generator, not what it returns.")
 
         def write(folder: Path | None) -> dict[str, Column]:
-            writer = TableWriter(folder)
-            for rows in in_blocks(generator(**(gen_kwargs or {}))):
-                writer.extend(columns_of_rows(rows, writer.length), len(rows))
-            return writer.finish()
+            with TableWriter(folder) as writer:
+                for rows in in_blocks(generator(**(gen_kwargs or {}))):
+                    writer.extend(columns_of_rows(rows, writer.length), len(rows))
+                return writer.finish()
 
         if in_memory:
             return _with_features(cls(write(None)), features)
@@ -664,12 +664,13 @@ def _unpickled(columns: Any, length: int, features: Any, form: Format, name: Any
 
 
 def _written(dataset: Dataset, folder: Path) -> None:
-    writer = TableWriter(folder)
-    for begin in range(0, len(dataset), BLOCK):
-        end = min(begin + BLOCK, len(dataset))
-        writer.extend({name: owned(column.slice(begin, end)) for name, column in dataset._columns.items()}, end - begin)
-    features = {name: feature.to_json() for name, feature in dataset.features.items()}
-    writer.finish(features, {"name": dataset._name, "split": dataset.split})
+    with TableWriter(folder) as writer:
+        for begin in range(0, len(dataset), BLOCK):
+            end = min(begin + BLOCK, len(dataset))
+            columns = {name: owned(column.slice(begin, end)) for name, column in dataset._columns.items()}
+            writer.extend(columns, end - begin)
+        features = {name: feature.to_json() for name, feature in dataset.features.items()}
+        writer.finish(features, {"name": dataset._name, "split": dataset.split})
 
 
 def _with_features(dataset: Dataset, features: Mapping[str, Any] | None) -> Dataset:

@@ -153,7 +153,7 @@ class _Finder:
             raise InvalidArgument(f"load_dataset({self.path!r}) needs data_files=… (names, patterns or addresses).")
         if self.data_files is None:
             folder = Path(str(self.data_dir)).expanduser()
-            names = [name for name in _names_in(folder) if _same_format(format_of(name), self.path)]
+            names = [name for name in _names_in(folder) if is_data(name) and _same_format(format_of(name), self.path)]
             splits = _some(splits_by_name(names), f"the folder {str(folder)!r}", names)
             return _Found(self.path, {split: [LocalFile(folder / n) for n in names] for split, names in splits.items()})
         return _Found(self.path, {s: self._all(patterns) for s, patterns in as_splits(self.data_files).items()})

@@ -201,4 +201,5 @@ def _other_lines(stream: BinaryIO, name: str, encoding: str) -> Iterator[tuple[i
         wrong = error.object[error.start]
         raise DataError(f"{name}, after line {number}: a byte 0x{wrong:02x} is not {encoding}.") from None
     finally:
-        text.detach()
+        with contextlib.suppress(ValueError):  # the file is closed already
+            text.detach()

@@ -40,10 +40,15 @@ def spans(rows: int, batch_size: int, processes: int | None) -> list[tuple[int, 
 
 def filled(folder: Path | None, parts: list[tuple[int, int]], fill: Fill) -> TableWriter:
     """The table of all parts, in the folder or in memory.   Raises what a process raised."""
-    writer = TableWriter(folder)
-    if len(parts) == 1:
-        fill(writer, *parts[0])
+    with TableWriter(folder) as writer:
+        if len(parts) == 1:
+            fill(writer, *parts[0])
+        else:
+            _fill_in_processes(folder, parts, fill, writer)
         return writer
+
+
+def _fill_in_processes(folder: Path | None, parts: list[tuple[int, int]], fill: Fill, writer: TableWriter) -> None:
     with tempfile.TemporaryDirectory(
         dir=None if folder is None else folder.parent, prefix=".", suffix=".part"
     ) as place:
@@ -51,7 +56,6 @@ def filled(folder: Path | None, parts: list[tuple[int, int]], fill: Fill) -> Tab
             for begin in range(0, rows, _COPIED):
                 end = min(begin + _COPIED, rows)
                 writer.extend({name: column.slice(begin, end) for name, column in columns.items()}, end - begin)
-    return writer
 
 
 def _made(place: Path, parts: list[tuple[int, int]], fill: Fill) -> Iterator[tuple[dict[str, Column], int]]:
@@ -80,9 +84,9 @@ def _made(place: Path, parts: list[tuple[int, int]], fill: Fill) -> Iterator[tup
 def _work(folder: Path, part: tuple[int, int], fill: Fill) -> None:
     folder.mkdir()
     try:
-        writer = TableWriter(folder)
-        fill(writer, *part)
-        writer.finish()
+        with TableWriter(folder) as writer:
+            fill(writer, *part)
+            writer.finish()
     except Exception as error:  # handed to the parent
         try:
             data = pickle.dumps(error)

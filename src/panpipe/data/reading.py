@@ -5,6 +5,7 @@ A reader is given one stream and yields blocks. What it cannot read is a DataErr
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
@@ -326,7 +327,8 @@ def _chunks(stream: io.BufferedReader, name: str, encoding: str) -> Iterator[str
             f"{name}: a byte 0x{error.object[error.start]:02x} is not {encoding}. Give encoding=…."
         ) from None
     finally:
-        text.detach()
+        with contextlib.suppress(ValueError):  # the file is closed already
+            text.detach()
 
 
 # -- text --------------------------------------------------------------------------------------------------------------

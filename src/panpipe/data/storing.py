@@ -322,6 +322,11 @@ class ColumnWriter:
         for sink in old.sinks():
             sink.discard()
 
+    def discard(self) -> None:
+        """Forget what is there."""
+        for sink in self._store.sinks():
+            sink.discard()
+
     def finish(self) -> Column:
         """The column."""
         return self._store.finish()
@@ -340,6 +345,14 @@ class TableWriter:
         self.columns: dict[str, ColumnWriter] = {}
         self.length = 0
         self._folder = folder
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        """After an error nothing stays, nor open."""
+        for writer in self.columns.values() if error is not None else ():
+            writer.discard()
 
     def extend(self, columns: Mapping[str, Column], length: int) -> None:
         """Append `length` rows."""

@@ -73,9 +73,12 @@ class Reader:
 
     def write(self, files: Sequence[DataFile], folder: Path | None) -> tuple[dict[str, Column], int]:
         """The table of all rows, in the folder or in memory.   Raises DataError."""
-        writer = TableWriter(folder)
-        if self.options is None:
-            return self._write_arrow(files, writer)
+        with TableWriter(folder) as writer:
+            fill = self._fill_from_arrow if self.options is None else self._fill
+            features = fill(files, writer)
+            return writer.finish(features), writer.length
+
+    def _fill(self, files: Sequence[DataFile], writer: TableWriter) -> dict[str, Any]:
         kinds: dict[str, TextKind] = {}
         for name, block in self._blocks(files):
             if self.is_strict:
@@ -89,7 +92,7 @@ class Reader:
             held = writer.columns[column]
             if held.kind != NULL and seen.kind != STRING:
                 held.convert(seen.kind, partial(typed, kind=seen.kind, missing=seen.missing))
-        return writer.finish(), writer.length
+        return {}
 
     def _blocks(self, files: Sequence[DataFile], streaming: bool = False) -> Iterator[tuple[str, Block]]:
         for file in files:
@@ -141,7 +144,7 @@ class Reader:
                         f"{after}."
                     )
 
-    def _write_arrow(self, files: Sequence[DataFile], writer: TableWriter) -> tuple[dict[str, Column], int]:
+    def _fill_from_arrow(self, files: Sequence[DataFile], writer: TableWriter) -> dict[str, Any]:
         features: dict[str, Feature] = {}
         for file in files:
             path = file.local()
@@ -151,12 +154,11 @@ class Reader:
                 if self.is_strict:
                     self._check_kinds(file.name, columns, writer)
                 writer.extend(columns, batch.num_rows)
-        fitting = {
+        return {
             name: feature.to_json()
             for name, feature in features.items()
             if name in writer.columns and feature.kind == writer.columns[name].kind
         }
-        return writer.finish(fitting), writer.length
 
     def _check_kinds(self, name: str, columns: Mapping[str, Column], writer: TableWriter) -> None:
         for column, made in columns.items():
@@ -219,6 +221,8 @@ def _built(column: str, values: Sequence[Any], name: str, block: Block) -> Colum
 
 def _typed_stream(values: Sequence[str], seen: TextKind | None) -> Sequence[Any]:
     kind = NULL if seen is None else seen.kind
-    if seen is None or kind in (NULL, STRING):
+    if seen is None or kind == STRING:
         return [value or None for value in values]
+    if kind == NULL:
+        return [None if value in seen.missing else value for value in values]
     return [one_typed(value, kind, seen.missing) for value in values]
