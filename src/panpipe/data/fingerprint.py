@@ -7,6 +7,7 @@ result is not kept.
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import hashlib
 import struct
@@ -124,7 +125,8 @@ class _Hasher:
 
     def _taken_apart(self, value: Any) -> None:
         try:
-            reduced = value.__reduce_ex__(4)
+            reduce = copyreg.dispatch_table.get(type(value))  # of regular expressions, for example
+            reduced: Any = value.__reduce_ex__(4) if reduce is None else reduce(value)
         except Exception as error:  # whatever an object says of itself
             raise Unhashable(f"a {type(value).__name__} has no content to be seen ({error})") from None
         if isinstance(reduced, str):
