@@ -16,6 +16,8 @@ import pytest
 
 from panpipe.training import checkpoints
 
+pytest.importorskip("torch")
+
 pytestmark = [pytest.mark.train, pytest.mark.skipif(sys.platform != "linux", reason="gloo over the loopback device")]
 
 ALONE = "gradient_accumulation_steps=2"

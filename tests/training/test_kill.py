@@ -17,6 +17,8 @@ import pytest
 from panpipe.errors import CorruptCheckpoint
 from panpipe.training import checkpoints
 
+pytest.importorskip("torch")
+
 pytestmark = pytest.mark.train
 
 KILLS = 24

@@ -86,7 +86,9 @@ def write_card(trainer: Trainer, more: Mapping[str, Any]) -> None:
 
 
 def _last_evaluation(log_history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    last: Mapping[str, Any] = next((logs for logs in reversed(log_history) if any(name.startswith("eval_") for name in logs)), {})
+    last: Mapping[str, Any] = next(
+        (logs for logs in reversed(log_history) if any(name.startswith("eval_") for name in logs)), {}
+    )
     return {name: value for name, value in last.items() if name not in ("step", "epoch")}
 
 

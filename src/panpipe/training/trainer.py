@@ -373,7 +373,11 @@ class Trainer:
     def _made_trainable(self) -> Trainable:
         """The model as PyTorch trains it, with what the arguments say of its weights."""
         args, is_gpu = self.args, self.processes.device.type != "cpu"
-        trainable = Trainable(self.model, self.processes.device)
+        if self._given_optimizers[0] is not None:  # made for the parameters of the model, so these are trained
+            trainable: Trainable = self.model.trainable().to(self.processes.device)
+        else:
+            trainable = Trainable(self.model, self.processes.device)
+        torch.manual_seed(args.seed)  # an adapter is drawn
         if self.peft_config is not None:
             apply_lora(trainable, self.peft_config)
         if args.freeze:

@@ -19,13 +19,18 @@ def save_safetensors(
 ) -> None:
     """Writes the tensors into one file, which appears under its name only when it is whole.
 
+    Raises OSError where it cannot be written.
     metadata: strings for the header; default {"format": "pt"}, without which transformers refuses the file.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     path = Path(path)
     contiguous = {name: np.ascontiguousarray(tensor).reshape(np.shape(tensor)) for name, tensor in tensors.items()}
     with whole_file(path) as temporary:
         mode = temporary.stat().st_mode
-        save_file(contiguous, temporary, metadata=dict(metadata or {"format": "pt"}))
+        try:
+            save_file(contiguous, temporary, metadata=dict(metadata or {"format": "pt"}))
+        except SafetensorError as error:  # a full disk, for one
+            raise OSError(f"{path} could not be written: {error}") from error
         temporary.chmod(mode)  # safetensors makes a file that its owner alone may read
