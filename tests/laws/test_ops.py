@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from panpipe import threads
 from panpipe.errors import EngineError, InvalidArgument, MissingDependency, PanpipeError, ShapeError
 from panpipe.ops import get_ops
-from panpipe.ops.base import ACTIVATIONS, POOLINGS, Ops
+from panpipe.ops.base import ACTIVATIONS, PLACES, POOLINGS, Ops
 
 try:
     from panpipe.ops import native
@@ -629,6 +629,27 @@ def test_top_takes_equals_from_the_left(name: str, columns: int, levels: int, se
     want, meant = TRUTH.top(x, count)
     assert (values == want).all()
     assert (places == meant).all()
+
+
+# -- places where training does something else -----------------------------------------------------------------------
+
+
+def test_outside_training_nothing_is_dropped_or_done_twice(ops: Ops, rng: np.random.Generator) -> None:
+    x, residual = ops.array(normal(rng, 5, 12)), ops.array(normal(rng, 5, 9))
+    weights = ops.linear_weights(normal(rng, 9, 12), normal(rng, 9))
+    assert all(ops.drop(x, place) is x for place in PLACES)
+    want = ops.numpy(ops.linear(x, weights, None, residual))
+    close(ops.numpy(ops.linear_onto(x, weights, residual, "attended")), want, 4 * ROUNDING)
+    calls: list[Any] = []
+    assert ops.within(weights, lambda *given: calls.append(given) or 7, 1, 2) == 7
+    assert calls == [(ops, weights, 1, 2)]
+
+
+def test_columns_lie_side_by_side(ops: Ops, rng: np.random.Generator) -> None:
+    x = normal(rng, 5, 12)
+    parts = [ops.numpy(part) for part in ops.columns(ops.array(x), (3, 8, 1))]
+    for part, want in zip(parts, np.split(x, (3, 11), 1), strict=True):
+        assert (part == want).all()
 
 
 # -- what every engine owes ------------------------------------------------------------------------------------------

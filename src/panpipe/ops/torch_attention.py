@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from .base import Ints
 
-__all__ = ["Plan", "Shape", "attend", "kept", "plan_of"]
+__all__ = ["Plan", "Shape", "attend", "kept", "plan_of", "strength"]
 
 Index: TypeAlias = torch.Tensor
 LIKE = 0.6
@@ -79,6 +79,12 @@ def kept(x: torch.Tensor, rate: float) -> torch.Tensor:
     count = x.numel()
     bits = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)[:count]
     return torch.ge(bits.view(x.shape), round(rate * 65536) - 32768, out=torch.empty(x.shape))
+
+
+def strength(dropout: float) -> float:
+    """What is kept is multiplied by, so that the mean stays: by the rate that sixteen bits can tell."""
+    share = round(dropout * 65536) / 65536
+    return 1.0 / (1.0 - share) if share < 1 else 0.0
 
 
 # -- the plan --------------------------------------------------------------------------------------------------------
@@ -253,7 +259,7 @@ class _Attention(torch.autograd.Function):  # type: ignore[misc]
                 probabilities.mul_(kept(probabilities, shape.dropout).mul_(2).sub_(1))
             signed.append(probabilities)
             passed = functional.relu(probabilities) if shape.dropout else probabilities
-            out = torch.matmul(passed.to(vb.dtype), vb).mul_(_strength(shape.dropout))
+            out = torch.matmul(passed.to(vb.dtype), vb).mul_(strength(shape.dropout))
             parts.append(_flat(_ungrouped(out, shape)))
         ctx.save_for_backward(q, k, v, *signed)
         ctx.plan, ctx.shape, ctx.biases = plan, shape, [None if b is None else b.shape for b in biases]
@@ -269,7 +275,7 @@ class _Attention(torch.autograd.Function):  # type: ignore[misc]
         for bucket, both, of_bias in zip(plan.buckets, signed, ctx.biases, strict=True):
             qb, kb, vb = _taken(bucket, shape, q, k, v)
             gb = _grouped(_heads(grad, bucket.q_rows, bucket.queries, shape.num_heads, bucket.q_padding), shape)
-            gb = gb * _strength(shape.dropout)
+            gb = gb * strength(shape.dropout)
             passed = functional.relu(both) if shape.dropout else both
             dv = torch.matmul(passed.to(gb.dtype).transpose(-1, -2), gb)
             dp = torch.matmul(gb, vb.transpose(-1, -2)).float()
@@ -288,12 +294,6 @@ class _Attention(torch.autograd.Function):  # type: ignore[misc]
             for parts, places, like in zip(grads, (plan.q_places, *[plan.k_places] * 2), (q, k, v), strict=True)
         )
         return dq, dk, dv, None, None, *bias_grads
-
-
-def _strength(dropout: float) -> float:
-    """What is kept is multiplied by, so that the mean stays: by the rate that sixteen bits can tell."""
-    share = round(dropout * 65536) / 65536
-    return 1.0 / (1.0 - share) if share < 1 else 0.0
 
 
 def _probabilities(
