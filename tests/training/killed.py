@@ -1,14 +1,19 @@
 """A run that a test kills: `python -m tests.training.killed FOLDER [name=value …]` trains, going on where it was.
 
-It prints the SHA-256 of the trained weights.
+result.json has the SHA-256 of the trained weights. With kills=24 it starts the run that often (as a child that has
+everything imported), kills it with -9, and writes kills.json: how often, and how often amid a checkpoint.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 import sys
+import time
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import torch
@@ -58,9 +63,39 @@ def arguments(folder: str, **changes: object) -> TrainingArguments:
 
 
 def main() -> None:
-    torch.set_num_threads(1)
     folder, *options = sys.argv[1:]
     changes = {name: json.loads(value) for name, _, value in (option.partition("=") for option in options)}
+    kills = changes.pop("kills", 0)
+    counts = {"half": 0, "whole": 0}
+    random = Random(5)
+    while sum(counts.values()) < kills:
+        how = killed(Path(folder), changes, wants_half=counts["half"] < kills // 3, delay=random.random() * 0.02)
+        if how is None:
+            break
+        counts[how] += 1
+    if kills:
+        (Path(folder) / "kills.json").write_text(json.dumps(counts), encoding="utf-8")
+    train(folder, changes)
+
+
+def killed(folder: Path, changes: dict[str, object], wants_half: bool, delay: float) -> str | None:
+    """Train in a child until its next checkpoint, or half of one, and kill it; None if it came to its end."""
+    before = set(folder.glob("checkpoint-*"))
+    child = os.fork()
+    if not child:
+        train(str(folder), changes)
+        os._exit(0)
+    while not os.waitpid(child, os.WNOHANG)[0]:
+        if list(folder.glob(".incomplete-*")) if wants_half else set(folder.glob("checkpoint-*")) - before:
+            time.sleep(0 if wants_half else delay)
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return "half" if list(folder.glob(".incomplete-*")) else "whole"
+    return None
+
+
+def train(folder: str, changes: dict[str, object]) -> None:
+    torch.set_num_threads(1)
     data = rows()
     trained = model()
     trainer = Trainer(trained, arguments(folder, **changes), train_dataset=data, eval_dataset=data[:20])

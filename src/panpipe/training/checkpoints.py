@@ -146,7 +146,7 @@ def _created(folder: Path) -> float:
     try:
         return float(manifest_of(folder)["created"])
     except (OSError, ValueError, KeyError, TypeError):
-        return folder.stat().st_mtime
+        return 0.0
 
 
 def _signed(path: Path) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def train(
     if estimate:
         return _estimated(trainer)
     done = trainer.train()
-    metrics = {} if held_out is None else _without_prefix("eval_", trainer.evaluate())
+    metrics = {} if held_out is None else _without_prefix("eval_", trainer.evaluate(), _RATES)
     if job.best[0] == "loss" and "loss" in metrics:
         metrics["perplexity"] = math.exp(min(metrics["loss"], 700))
     trainer.save_model()
@@ -256,5 +256,8 @@ def _estimated(trainer: Any) -> Plan:
     return plan(seconds=(times[-1] - times[0]) / (len(times) - 1) * total, country=args.country)
 
 
-def _without_prefix(prefix: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.removeprefix(prefix): value for name, value in metrics.items()}
+_RATES = ("eval_runtime", "eval_samples_per_second", "eval_steps_per_second")
+
+
+def _without_prefix(prefix: str, metrics: Mapping[str, Any], dropped: Sequence[str] = ()) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in metrics.items() if name not in dropped}
