@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import errno
 import gzip
 import io
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -68,8 +70,8 @@ class _Expanded(io.RawIOBase):
         try:
             chunk = self._stream.read(len(buffer))
         except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the disk's complaint
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                raise  # the disk's complaint; EINVAL is a place before the file's beginning
             raise DataError(f"{self._name} cannot be decompressed: {error}. Is it whole?") from None
         buffer[: len(chunk)] = chunk
         self._size += len(chunk)
@@ -113,7 +115,7 @@ def _zip_members(file: io.BufferedReader, name: str) -> Iterator[tuple[str, io.B
         raise DataError(f"{name} is a zip archive, which cannot be read as a stream; download it first.")
     try:
         archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, ValueError) as error:
+    except _ZIP_ERRORS as error:
         raise DataError(f"{name} is not a whole zip archive: {error}.") from None
     with archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir() and _is_data(entry.filename)]
@@ -123,10 +125,14 @@ def _zip_members(file: io.BufferedReader, name: str) -> Iterator[tuple[str, io.B
             inner = f"{name}/{entry.filename}"
             try:
                 opened = archive.open(entry)
-            except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:  # encrypted, an odd method
+            except _ZIP_ERRORS as error:
                 raise DataError(f"{inner} cannot be read: {error}.") from None
             with opened, _buffered(_Expanded(opened, None, inner, entry.compress_size)) as stream:
                 yield inner, stream
+
+
+# encrypted, an odd method, places that are not in the file
+_ZIP_ERRORS = (zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError, OSError, EOFError, struct.error)
 
 
 def _is_data(name: str) -> bool:

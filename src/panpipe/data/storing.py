@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +46,10 @@ __all__ = ["TABLE", "TableWriter", "is_table", "open_table", "whole_folder"]
 TABLE = "table.json"
 _FORMAT = "panpipe-table-1"
 _HEADER = 128  # bytes of an .npy header with room for any length
+_NPY = re.compile(
+    rb"\x93NUMPY\x01\x00v\x00\{'descr': '([<>|][biuf][1248])', "
+    rb"'fortran_order': False, 'shape': \(([0-9]{1,18}),\), \} *\n"
+)
 _DTYPES = {BOOL: "?", INT: "bihlq", FLOAT: "efd"}
 
 
@@ -117,14 +122,23 @@ def _npy_header(dtype: np.dtype[Any], length: int) -> bytes:
 
 
 def _mapped(path: Path) -> NDArray[Any]:
-    """The array in an .npy file, without reading it.   Raises DataError; nothing in it is ever unpickled."""
+    """The array in a file of ours, without reading it.   Raises DataError.
+
+    Only the header that `_npy_header` writes is understood: nothing in it is evaluated, or unpickled.
+    """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError, SyntaxError) as error:
-        raise DataError(f"{path} cannot be read as an array: {error}. Make the data set again.") from None
-    if array.ndim != 1:
-        raise DataError(f"{path} holds an array of {array.ndim} dimensions; a column has one.")
-    return np.asarray(array)  # the memmap class itself is slow to index
+        with path.open("rb") as file:
+            header = _NPY.fullmatch(file.read(_HEADER))
+        if header is None:
+            raise ValueError("its header is another")
+        dtype, length = np.dtype(header[1].decode()), int(header[2])
+        if path.stat().st_size != _HEADER + length * dtype.itemsize:
+            raise ValueError(f"it does not have the bytes of {length} values")
+        if not length:
+            return np.empty(0, dtype)
+        return np.asarray(np.memmap(path, dtype, "r", _HEADER, (length,)))  # a memmap itself is slow to index
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as a column's array: {error}. Make the data set again.") from None
 
 
 # -- columns that grow -----------------------------------------------------------------------------------------------
