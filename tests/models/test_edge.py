@@ -147,14 +147,26 @@ def test_a_missing_head_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     made("bert", "base").save_pretrained(tmp_path)
     auto = models.AUTO_CLASSES["AutoModelForSequenceClassification"]
     with pytest.raises(MissingHead, match="new_head=True"):
-        auto.from_pretrained(tmp_path)
+        models.load_model(tmp_path, "sequence-classification")
+    with pytest.raises(MissingHead, match="new_head=True"):
+        auto.from_pretrained(tmp_path, new_head=False)
     assert auto.from_pretrained(tmp_path, new_head=True, num_labels=7).config.num_labels == 7
+
+
+def test_a_missing_head_is_drawn_to_be_trained_and_never_in_silence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made("bert", "base").save_pretrained(tmp_path)
+    model = models.AUTO_CLASSES["AutoModelForSequenceClassification"].from_pretrained(tmp_path, num_labels=3)
+    assert model.config.num_labels == 3
+    assert "drawn at random" in caplog.text
+    assert "head.output" in caplog.text
 
 
 def test_a_classifier_of_texts_is_not_one_of_tokens(tmp_path: Path) -> None:
     made("bert", "sequence-classification").save_pretrained(tmp_path)
     with pytest.raises(MissingHead, match="text-classification"):
-        models.AUTO_CLASSES["AutoModelForTokenClassification"].from_pretrained(tmp_path)
+        models.load_model(tmp_path, "token-classification")
     drawn = models.AUTO_CLASSES["AutoModelForTokenClassification"].from_pretrained(tmp_path, new_head=True)
     assert drawn([[5, 6, 7]]).logits.shape == (1, 3, 3)
 

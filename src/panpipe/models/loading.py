@@ -6,6 +6,7 @@ Loading is total: every slot is filled, every tensor used or left by a named rul
 from __future__ import annotations
 
 import fnmatch
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ __all__ = [
     "merged",
     "read_config",
 ]
+
+_log = logging.getLogger("panpipe")
 
 Tensor = npt.NDArray[Any]
 Plan = dict[str, dict[str, tuple[Source, tuple[str, ...]]]]
@@ -192,12 +195,13 @@ def fill(
     config: Config,
     head: str,
     *,
-    new_head: bool = False,
+    new_head: bool | None = False,
     drop: Iterable[str] = (),
 ) -> Stored:
     """The tensors of a checkpoint for the model with that head; those of an adapter's files, merged into its base.
 
-    new_head: draw the head's tensors that are missing or of another shape, instead of refusing.
+    new_head: draw the head's tensors that are missing or of another shape, instead of refusing; None: those that are
+    missing, with a warning.
     drop: names (fnmatch) of tensors to leave unread, besides those that the family knows.
     Raises WeightsMismatch, MissingHead and what `open_checkpoint` raises.
     """
@@ -219,7 +223,7 @@ def fill(
                     plan[slot][part] = (source, ())
                 elif slot in family.optional(head):
                     absent_optional.add(slot)
-                elif new_head and slot.startswith("head."):
+                elif new_head is not False and slot.startswith("head."):
                     fresh.add(slot)
                 else:
                     missing.append(f"{slot}.{part} ({_wanted(source, prefix)})")
@@ -241,6 +245,13 @@ def fill(
     _complain(checkpoint, config, head, missing, wrong, unused)
     if isinstance(checkpoint, AdaptedCheckpoint):
         _check_tied(checkpoint, family, config, plan)
+    if fresh and new_head is None:
+        _log.warning(
+            "%s has no head for %s: %s drawn at random. Train the model before you use it.",
+            checkpoint.path,
+            head,
+            _list(sorted(fresh)),
+        )
     generator = np.random.default_rng(0)
     drawn = {slot: random_tensors(slots[slot], config.initializer_range, generator) for slot in sorted(fresh)}
     kept = {slot: kind for slot, kind in slots.items() if slot not in absent_optional}

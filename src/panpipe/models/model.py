@@ -59,6 +59,7 @@ class Model:
     """
 
     _trainable: Trainable | None = None
+    _modules: ClassVar[dict[str, Any]] = {}  # accelerate looks for compiled parts there
     head: ClassVar[str] = "base"
     model_types: ClassVar[tuple[str, ...]] = ()
 
@@ -106,7 +107,7 @@ class Model:
         token: str | bool | None = None,
         local_files_only: bool = False,
         subfolder: str | None = None,
-        new_head: bool = False,
+        new_head: bool | None = None,
         drop: Iterable[str] = (),
         adapter: str | Path | None = None,
         **changes: Any,
@@ -116,7 +117,8 @@ class Model:
         What holds a LoRA adapter (PEFT's adapter_config.json) gives the model that it adapts, with it merged.
 
         engine: 'native', 'reference', 'torch' or an Ops; default the fastest there is.
-        new_head: draw the head that the checkpoint lacks at random, to train it, instead of raising MissingHead.
+        new_head: what becomes of a head that the checkpoint lacks: None draws it at random, to be trained, with a
+        warning; True in silence, one of another size too; False raises MissingHead.
         drop: names (fnmatch) of tensors to leave unread.   adapter: a LoRA adapter to merge, a folder or a Hub id.
         changes: keys of the config to lay over it (num_labels=3).
         Raises CheckpointError's kinds, HubUnavailable, UnknownArgument.
@@ -382,7 +384,11 @@ class Model:
 
 
 def load_model(id_or_path: str | Path | Files, head: str | None = None, **options: Any) -> Model:
-    """The model of a checkpoint with that head, or the one its config names; see `Model.from_pretrained`."""
+    """The model of a checkpoint with that head, or the one its config names; see `Model.from_pretrained`.
+
+    For use, not for training: a head that the checkpoint lacks is an error, unless new_head=True.
+    """
+    options = {"new_head": False, **options}
     if head is None:
         finding = {k: options[k] for k in loading.RESOLVE_OPTIONS if k in options}
         id_or_path = loading.find_files(id_or_path, **finding)
