@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-__all__ = ["TaskOption", "add_options", "as_typed", "given_options", "spell_out", "task_options"]
+__all__ = ["TaskOption", "add_options", "as_typed", "field_options", "given_options", "spell_out", "task_options"]
 
 _PYTHON_ONLY = {"return_tensors", "return_text", "return_type", "offset_mapping"}  # they choose between Python objects
 _SHORT = {"candidate_labels": "labels"}
@@ -94,9 +94,18 @@ def _generation_options(own: Mapping[str, TaskOption]) -> dict[str, TaskOption]:
     return found
 
 
-def add_options(parser: argparse.ArgumentParser, options: Sequence[TaskOption]) -> None:
+def field_options(kind: Any) -> list[TaskOption]:
+    """The options of a dataclass: its fields, those that its docstring names with what it says."""
+    taken = [each for each in fields(kind) if each.init]
+    documented = _documentation(kind, [each.name for each in taken])
+    return [TaskOption(each.name, _kind(str(each.type)), documented.get(each.name)) for each in taken]
+
+
+def add_options(
+    parser: argparse.ArgumentParser, options: Sequence[TaskOption], title: str = "options of the task"
+) -> None:
     """Let the parser take them. Those not given are not in its answer."""
-    group = parser.add_argument_group("options of the task")
+    group = parser.add_argument_group(title)
     for option in options:
         about = argparse.SUPPRESS if option.help is None else option.help.replace("%", "%%")
         more: dict[str, Any] = {"dest": option.name, "default": argparse.SUPPRESS, "help": about}

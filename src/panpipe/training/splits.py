@@ -47,6 +47,8 @@ def training_rows(
         if held_out is None:
             _log.info("there are no validation data, so nothing is evaluated: eval_data=0.1 keeps a tenth for that.")
     else:
+        if isinstance(eval_data, str) and (near := did_you_mean(eval_data, splits)) and not Path(eval_data).exists():
+            raise DataNotFound(f"there is no split {eval_data!r}; the data have {', '.join(splits)}.{near}")
         others = splits_of(eval_data)
         held_out = _held_out(others) or _only(others, "evaluation")
     return some(rows, limit, seed), None if held_out is None else some(held_out, eval_limit, seed)

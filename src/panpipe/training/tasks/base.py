@@ -143,7 +143,8 @@ class TrainingTask(ABC):
         def compute(prediction: Any) -> dict[str, Any]:
             rows = [row for block in self.blocks(dataset) for row in block]
             features = [each for block in in_blocks(rows) for each in self.encode(block)]
-            return self.score(rows, features, list(self._outputs(prediction.predictions, features)))
+            scores = self.score(rows, features, list(self._outputs(prediction.predictions, features)))
+            return {name: value for name, value in scores.items() if isinstance(value, (int, float))}
 
         return compute
 

@@ -23,7 +23,8 @@ __all__ = ["QuestionAnswering"]
 class QuestionAnswering(TrainingTask):
     """The span of a context that answers a question, as SQuAD has them; a question without answers learns to say none.
 
-    max_length: tokens of a window, question included.   doc_stride: tokens that windows share.
+    max_length: tokens of a window, question included.
+    doc_stride: tokens that windows share; default 128, or half a window.
     max_answer_length: tokens of the answers that are looked for in evaluation.
     """
 
@@ -37,8 +38,9 @@ class QuestionAnswering(TrainingTask):
     )
 
     max_length: int | None = 384
-    doc_stride: int = 128
+    doc_stride: int | None = None
     max_answer_length: int = 30
+    stride: int = field(init=False, default=0)
     with_none: bool = field(init=False, default=False)  # some questions have no answer
 
     def read(self, rows: Any, columns: Mapping[str, str] | None = None) -> None:
@@ -49,10 +51,10 @@ class QuestionAnswering(TrainingTask):
     def take(self, model: Any, tokenizer: Any) -> None:
         """Windows must have room."""
         super().take(model, tokenizer)
-        if not 0 <= self.doc_stride < self.length(self.max_length):
-            raise InvalidArgument(
-                f"doc_stride is {self.doc_stride}; it must be less than max_length {self.max_length}."
-            )
+        length = self.length(self.max_length)
+        self.stride = min(length // 2, 128) if self.doc_stride is None else self.doc_stride
+        if not 0 <= self.stride < length:
+            raise InvalidArgument(f"doc_stride is {self.stride}; it must be less than max_length, {length}.")
 
     # -- features ----------------------------------------------------------------------------------------------------
 
@@ -62,7 +64,7 @@ class QuestionAnswering(TrainingTask):
         contexts = [self.value(row, "context") for row in rows]
         limit = self.length(self.max_length)
         encodings = self.tokenizer.encode_batch(
-            questions, contexts, truncation="only_second", max_length=limit, stride=self.doc_stride, overflow=True
+            questions, contexts, truncation="only_second", max_length=limit, stride=self.stride, overflow=True
         )
         return [
             list(self._windows([encoding, *encoding.overflowing], _answers(self.value(row, "answers")), row))
@@ -89,7 +91,7 @@ class QuestionAnswering(TrainingTask):
             if "token_type_ids" in self.tokenizer.model_input_names:
                 feature["token_type_ids"] = window.type_ids
             yield feature
-            first += max(1, end - begin - self.doc_stride)
+            first += max(1, end - begin - self.stride)
 
     @property
     def collator(self) -> DefaultDataCollator:

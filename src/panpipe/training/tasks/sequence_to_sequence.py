@@ -113,7 +113,7 @@ class Text2TextGeneration(TrainingTask):
 
     def generation(self) -> dict[str, Any]:
         """What is said to a pipeline that evaluates the model."""
-        return {"max_length": self.max_target_length, "truncation": True}
+        return {"max_new_tokens": self.max_target_length, "truncation": True}
 
 
 @dataclass
@@ -159,19 +159,21 @@ class Translation(Text2TextGeneration):
     tgt_lang: str | None = None
     keys: tuple[str, str] | None = field(init=False, default=None)
 
+    def read(self, rows: Any, columns: Mapping[str, str] | None = None) -> None:
+        """Find the columns; those with the names of the languages are the texts in them."""
+        names = set(rows.column_names)
+        named = {"source": self.src_lang, "target": self.tgt_lang}
+        super().read(rows, {role: n for role, n in named.items() if n is not None and n in names} | dict(columns or {}))
+
     def check_columns(self, rows: Any) -> None:
         """Two columns, or one with both texts."""
-        names = set(getattr(rows, "column_names", None) or ())
-        for role, language in (("source", self.src_lang), ("target", self.tgt_lang)):
-            if language in names and role not in self.columns:
-                self.columns[role] = str(language)
         if "translation" in self.columns:
             self.keys = self._keys(next(iter(rows))[self.columns["translation"]])
             self.columns = {"translation": self.columns["translation"]}
         elif not {"source", "target"} <= set(self.columns):
             raise MissingKey(
-                f"the data have the columns {', '.join(sorted(names))}; translation needs source and target (such as "
-                "src and tgt), or one column 'translation' of {'en': …, 'fr': …}. Say which: "
+                f"the data have the columns {', '.join(rows.column_names)}; translation needs source and target (such "
+                "as src and tgt), or one column 'translation' of {'en': …, 'fr': …}. Say which: "
                 "columns={'source': …, 'target': …} (--columns source=…,target=…), or src_lang and tgt_lang."
             )
 
@@ -226,7 +228,7 @@ class Translation(Text2TextGeneration):
         """What is said to a pipeline that evaluates the model."""
         source, target = self._named()
         named = {"src_lang": source, "tgt_lang": target} if source and target else {}
-        return {"max_length": self.max_target_length, **named}
+        return {"max_new_tokens": self.max_target_length, **named}
 
     def score(
         self, rows: Sequence[Row], features: Sequence[Sequence[Feature]], outputs: Sequence[Any]
