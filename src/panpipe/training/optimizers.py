@@ -28,6 +28,6 @@ def make_optimizer(parameters: Iterable[tuple[str, nn.Parameter]], args: Trainin
         return torch.optim.SGD(groups, lr=args.learning_rate)
     if args.optim == "adafactor":
         # As transformers: a step is the learning rate itself, not a share of the weights' size.
-        return torch.optim.Adafactor(groups, lr=args.learning_rate, eps=(None, 1.0))
+        return torch.optim.Adafactor(groups, lr=args.learning_rate, eps=(1e-15, 1.0))
     options: dict[str, Any] = {"betas": (args.adam_beta1, args.adam_beta2), "eps": args.adam_epsilon}
     return torch.optim.AdamW(groups, lr=args.learning_rate, fused=True, **options)
