@@ -156,6 +156,32 @@ def test_batches_of_like_length_learn_too(tmp_path: Path, changes: dict[str, Any
     assert losses[-1] < 0.7 * losses[0]
 
 
+@pytest.mark.parametrize(
+    ("config", "label"),
+    [
+        ({"num_labels": 1}, lambda ids: float(ids[0]) / 80),
+        ({"num_labels": 2, "problem_type": "regression"}, lambda ids: [ids[0] / 80, ids[1] / 80]),
+        (
+            {"num_labels": 3, "problem_type": "multi_label_classification"},
+            lambda ids: [float(i > 40) for i in ids[:2]] + [0.0],
+        ),
+    ],
+)
+def test_numbers_and_several_labels_are_learned(tmp_path: Path, config: dict[str, Any], label: Any) -> None:
+    data = [{"input_ids": row["input_ids"], "labels": label(row["input_ids"])} for row in rows(40)]
+    trainer = Trainer(
+        classifier(**STILL, **config), arguments(tmp_path, num_train_epochs=20), train_dataset=data, eval_dataset=data
+    )
+    before = trainer.evaluate()["eval_loss"]
+    trainer.train()
+    after = trainer.evaluate()["eval_loss"]
+    assert after < 0.7 * before
+    if config.get("problem_type") == "regression" or config["num_labels"] == 1:
+        wanted = np.array([np.atleast_1d(row["labels"]) for row in data])
+        squares = (trainer.predict(data).predictions - wanted) ** 2
+        assert after == pytest.approx(float(squares.mean()), rel=1e-4)
+
+
 def test_frozen_weights_stay(tmp_path: Path) -> None:
     model = classifier()
     before = {slot: model.stored.read(slot)["weight"].copy() for slot in ("embeddings.tokens", "head.output")}

@@ -157,7 +157,8 @@ class Evaluator:
             logits = self._logits(given.batch, None if every else given.rows, given.target)
             picked = logits[torch.as_tensor(given.rows).long()] if every and given.rows is not None else logits
             smoothing = self.args.label_smoothing_factor
-            sums.loss += float(loss_sum(self.model.head, picked, given.labels, given.batch, smoothing))
+            kind = self.model.config.problem_type
+            sums.loss += float(loss_sum(self.model.head, picked, given.labels, given.batch, smoothing, kind))
             sums.terms += given.num_terms
             if keeps_logits:
                 return self._kept(logits, given.target or given.batch, wanted)

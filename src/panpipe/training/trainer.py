@@ -227,7 +227,8 @@ class Trainer:
         if self.compute_loss_func is None and type(self).compute_loss is Trainer.compute_loss:
             logits = trainable(batch)
             smoothing = self.args.label_smoothing_factor
-            return loss_sum(self.model.head, logits, batch.labels, batch.batch, smoothing) / terms
+            kind = self.model.config.problem_type
+            return loss_sum(self.model.head, logits, batch.labels, batch.batch, smoothing, kind) / terms
         inputs = dict(self.data_collator(rows.rows))
         loss: torch.Tensor = self.compute_loss(trainable.model, inputs, num_items_in_batch=terms)
         return loss if self.compute_loss_func is not None else loss / (count * self.processes.size)
