@@ -88,7 +88,8 @@ def _turns(
         rows.append(int(begins[source]) + taken[source] % lengths[source])
         taken[source] += 1
         done[source] = done[source] or taken[source] == lengths[source]
-        if all(done) if is_long else any(done):
+        is_enough = all(done) if is_long else any(done)
+        if is_enough and (probabilities is not None or source == len(lengths) - 1):  # in turn: each as often
             break
     return np.asarray(rows, np.int64)
 

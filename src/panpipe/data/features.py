@@ -91,9 +91,10 @@ class ClassLabel(Feature):
         """The number of a class, or the numbers of several.   Raises DataError."""
         if isinstance(values, Iterable) and not isinstance(values, str):
             return [self.str2int(value) for value in values]
-        name = str(values).strip()
-        if name in self._numbers:
-            return self._numbers[name]
+        name = str(values)
+        for known in (name, name.strip()):
+            if known in self._numbers:
+                return self._numbers[known]
         if name.isdecimal() and int(name) < self.num_classes:
             return int(name)
         near = did_you_mean(name, self.names)

@@ -59,15 +59,16 @@ def splits_by_name(names: Sequence[str]) -> dict[str, list[str]]:
         return _grouped(sharded)
     for part in (_split_of_folders, _split_of_name):
         if found := [(split, name) for name in names if (split := part(name)) is not None]:
-            return {split: files for split in _KEYWORDS if (files := _grouped(found).get(split))}
+            return _grouped(found)
     return {"train": list(names)} if names else {}
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
+    """The files of each split: train, validation, test, then others."""
+    groups: dict[str, list[str]] = {split: [] for split in _KEYWORDS}
     for split, name in pairs:
         groups.setdefault(split, []).append(name)
-    return groups
+    return {split: names for split, names in groups.items() if names}
 
 
 def _split_of_folders(name: str) -> str | None:

@@ -301,10 +301,11 @@ def interleaved(
             yield row
             if ahead[index] is None:
                 done[index] = True
-                if all(done) if is_long else True:
-                    return
                 sources[index] = streams[index]._step(0, epoch)
                 ahead[index] = next(sources[index], None)
+            is_enough = all(done) if is_long else any(done)
+            if is_enough and (probabilities is not None or index == len(streams) - 1):  # in turn: each as often
+                return
 
     return streams[0]._with(lambda skip, epoch: islice(rows(epoch), skip, None))
 

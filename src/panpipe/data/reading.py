@@ -214,7 +214,7 @@ class JsonOptions(Options):
             yield from _json_blocks(_objects(itertools.chain([first], lines), name), name)
         elif first is not None:
             rows = _values((line for _, line in itertools.chain([first], lines)), name, line=first[0])
-            yield from _json_blocks(_one_or_more(rows), name)
+            yield from _json_blocks(rows, name)
 
     def _in_field(self, stream: io.BufferedReader, name: str) -> Iterator[Row]:
         value: Any = next(_values(_chunks(stream, name, self.encoding), name), (1, None, 0))[1]
@@ -222,7 +222,7 @@ class JsonOptions(Options):
         if self.field not in keys:
             near = did_you_mean(str(self.field), keys)
             raise DataError(f"{name} has no field {self.field!r}.{near} Its keys: {', '.join(keys[:20]) or 'none'}.")
-        return _one_or_more(iter([(1, value[self.field], 0)]))
+        return ((1, row, 0) for row in _rows_in(value[self.field]))
 
 
 def _json_blocks(rows: Iterable[Row], name: str) -> Iterator[Block]:
@@ -291,23 +291,14 @@ def _values(chunks: Iterator[str], name: str, is_array: bool = False, line: int 
         text, place = text[place:] + "".join(more), 0
 
 
-def _one_or_more(rows: Iterator[Row]) -> Iterator[Row]:
-    """The rows; of one alone that holds them (a list, or lists of one length by name), what it holds."""
-    first, second = next(rows, None), next(rows, None)
-    if first is None:
-        return
-    line, value, _ = first
-    if second is None and isinstance(value, list):
-        yield from ((line, item, 0) for item in value)
-    elif second is None and isinstance(value, dict) and value and _is_columns(value):
-        yield from ((line, dict(zip(value, items, strict=True)), 0) for items in zip(*value.values(), strict=True))
-    else:
-        yield from (row for row in (first, second) if row is not None)
-        yield from rows
-
-
-def _is_columns(value: dict[str, Any]) -> bool:
-    return all(isinstance(items, list) for items in value.values()) and len({len(v) for v in value.values()}) == 1
+def _rows_in(value: Any) -> Iterable[Any]:
+    """The rows of a list, or of lists of one length by name."""
+    if isinstance(value, list):
+        return value
+    columns = list(value.values()) if isinstance(value, dict) else []
+    if columns and all(isinstance(items, list) for items in columns) and len(set(map(len, columns))) == 1:
+        return (dict(zip(value, items, strict=True)) for items in zip(*columns, strict=True))
+    return [value]
 
 
 def _is_whole(line: str) -> bool:
