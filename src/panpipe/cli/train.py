@@ -45,7 +45,7 @@ def train(given: list[str]) -> int:
     values = given_options(parsed, options)
     with _told():
         result = _searched(parsed, values) if parsed.search else _trained(parsed, values, parsed.output)
-    if os.environ.get("RANK", "0") == "0":
+    if _is_first():
         print_result(result, parsed.json)
     return 0
 
@@ -109,12 +109,16 @@ def _in_processes(number: int, given: Sequence[str]) -> int:
     return subprocess.call([*command, "-m", "panpipe", "train", *given])
 
 
+def _is_first() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def _told() -> Iterator[None]:
-    """What the library notes, for as long as it runs: the columns it took, losses where there is no bar."""
+    """What the library notes, of the first process: the columns it took, losses where there is no bar."""
     log = logging.getLogger("panpipe")
     before = log.level
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.INFO if _is_first() else logging.WARNING)
     try:
         yield
     finally:
