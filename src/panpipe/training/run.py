@@ -190,9 +190,6 @@ def _model(
     pieces = AutoTokenizer.from_pretrained(tokenizer or model)  # type: ignore[arg-type]
     if from_scratch is not None:
         like = None if model is None else str(model)
-        if ":" not in from_scratch and like is not None and not Path(from_scratch).exists():
-            base = AutoConfig.from_pretrained(like)
-            return scratch_model(from_scratch, job.head, pieces, like, seed, job.config(base)), pieces
         return scratch_model(from_scratch, job.head, pieces, like, seed, job.config(_NoLabels())), pieces
     assert model is not None, "checked above"
     changes = job.config(AutoConfig.from_pretrained(model))

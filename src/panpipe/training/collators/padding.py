@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InputError, InvalidArgument, MissingDependency
+from ...errors import InputError, InvalidArgument
 from ...models.model import Model
 from ...tokenization import BatchEncoding, Tokenizer
 from ...tokenization.batch_encoding import to_python
@@ -224,8 +224,3 @@ def _tensor(name: str, values: Any, kind: str) -> Any:
     except ImportError:
         return array
     return torch.from_numpy(array)
-
-
-def needs_torch(what: str) -> MissingDependency:
-    """The error where PyTorch is missing."""
-    return MissingDependency(f'{what} needs PyTorch: pip install "panpipe[train]".')

@@ -9,7 +9,19 @@ from typing import Any
 
 from ...errors import InputError, InvalidArgument, MissingKey, did_you_mean
 
-__all__ = ["Role", "column_of", "guessed", "is_answers", "is_label", "is_spans", "is_tags", "is_text", "is_words"]
+__all__ = [
+    "Role",
+    "check_found",
+    "class_names",
+    "column_of",
+    "guessed",
+    "is_answers",
+    "is_label",
+    "is_spans",
+    "is_tags",
+    "is_text",
+    "is_words",
+]
 
 LOOKED_AT = 50
 """Rows whose values are looked at."""
@@ -70,6 +82,14 @@ def column_of(rows: Any, name: str) -> Iterable[Any]:
     if isinstance(getattr(rows, "features", None), Mapping) and hasattr(rows, "num_rows"):
         return rows[name]  # type: ignore[no-any-return]
     return (row[name] for row in rows)
+
+
+def class_names(rows: Any, column: str) -> list[str] | None:
+    """The names that a ClassLabel (or a list of such) has, in its order; None where the column is none."""
+    features = getattr(rows, "features", None)
+    feature = features.get(column) if isinstance(features, Mapping) else None
+    names = getattr(getattr(feature, "feature", feature), "names", None)
+    return list(names) if names else None
 
 
 def _values(rows: Any) -> dict[str, list[Any]]:

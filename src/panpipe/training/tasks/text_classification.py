@@ -12,7 +12,7 @@ from ... import metrics
 from ...errors import InputError, InvalidArgument
 from ..collators import DataCollatorWithPadding
 from .base import Feature, Row, TrainingTask
-from .columns import Role, column_of, is_label, is_text
+from .columns import Role, class_names, column_of, is_label, is_text
 
 __all__ = ["TextClassification"]
 
@@ -79,7 +79,7 @@ class TextClassification(TrainingTask):
         if self.problem_type == "regression":
             self.names = ["LABEL_0"]
             return
-        self.names = _given_names(rows, column) or _names_of(values)
+        self.names = class_names(rows, column) or _names_of(values)
         self.is_numbered = all(isinstance(each, int) for value in values for each in _listed(value))
         if len(self.names) < 2 and self.problem_type == PROBLEMS[0]:
             raise InputError(f"all rows have one label, {', '.join(self.names) or 'none'}: there is nothing to learn.")
@@ -193,14 +193,6 @@ def _problem_of(labels: Sequence[Any]) -> str:
     if any(isinstance(label, float) for label in labels):
         return "regression"
     return "single_label_classification"
-
-
-def _given_names(rows: Any, column: str) -> list[str] | None:
-    """The names that a ClassLabel has, in its order."""
-    features = getattr(rows, "features", None)
-    feature = features.get(column) if isinstance(features, Mapping) else None
-    names = getattr(getattr(feature, "feature", feature), "names", None)
-    return list(names) if names else None
 
 
 def _names_of(labels: Sequence[Any]) -> list[str]:

@@ -13,7 +13,7 @@ from ...errors import InputError, InvalidArgument, MissingKey
 from ..batches import IGNORED
 from ..collators import DataCollatorForTokenClassification
 from .base import Feature, Row, TrainingTask
-from .columns import Role, check_found, column_of, is_spans, is_tags, is_text, is_words
+from .columns import Role, check_found, class_names, column_of, is_spans, is_tags, is_text, is_words
 
 __all__ = ["TokenClassification"]
 
@@ -78,7 +78,7 @@ class TokenClassification(TrainingTask):
         for tags in column_of(rows, column):
             known.update(tags or ())
         self.is_named = not all(isinstance(tag, int) for tag in known)
-        given = _class_names(rows, column)
+        given = class_names(rows, column)
         if self.is_named:
             self.names = sorted(map(str, known), key=_tag_order)
         else:
@@ -227,13 +227,6 @@ class TokenClassification(TrainingTask):
 
 def _needed(role: Role) -> Role:
     return Role(role.name, role.about, role.usual, role.fits)
-
-
-def _class_names(rows: Any, column: str) -> list[str] | None:
-    features = getattr(rows, "features", None)
-    feature = features.get(column) if isinstance(features, Mapping) else None
-    names = getattr(getattr(feature, "feature", feature), "names", None)
-    return list(names) if names else None
 
 
 def _tag_order(tag: str) -> tuple[bool, str, int]:
