@@ -168,6 +168,10 @@ def test_chapter_3_section_4_a_loop_by_hand(pairs: Path, checkpoint: str, workin
         metric.add_batch(predictions=predictions, references=batch["labels"])
     assert set(metric.compute()) == {"accuracy", "f1"}
     assert np.isfinite(losses).all()
+    model.train()
+    classify = pipeline("text-classification", model=model, tokenizer=tokenizer)
+    assert not model.training
+    assert classify("a good day") == classify("a good day")
     assert not np.allclose(model.stored.read("head.output")["weight"], before)
     model.save_pretrained("by-hand")
     tokenizer.save_pretrained("by-hand")

@@ -118,6 +118,8 @@ def _loaded(
     typed = model if isinstance(model, (str, Path)) else None
     if typed is not None:
         model = _load_model(typed, config, head, hub, model_kwargs)
+    elif getattr(model, "training", False):  # a pipeline answers: nothing is dropped
+        model.eval()
     return model, _load_tokenizer(tokenizer, typed, config, model, hub)
 
 
