@@ -71,6 +71,14 @@ def test_the_cache_is_cleared(ds: Dataset, cache: Path) -> None:
     assert ds["n"] == [1, 2, 3]  # what is open can still be read
 
 
+def test_what_a_disk_lost_is_made_again(ds: Dataset, cache: Path) -> None:
+    for path in [*cache.rglob("*.npy"), *cache.rglob("table.json")]:
+        for content in (b"", path.read_bytes()[:-1]):
+            path.write_bytes(content)
+            assert load_dataset("csv", data_files="a.csv", split="train")["n"] == [1, 2, 3]
+    assert cache_info().tables == 1
+
+
 def test_another_cache_can_be_chosen(here: Path, cache: Path) -> None:
     Path("a.txt").write_text("x\n")
     ds = load_dataset("text", data_files="a.txt", split="train", cache_dir="elsewhere")

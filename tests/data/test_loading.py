@@ -444,3 +444,11 @@ def test_the_github_issues_of_the_course_load() -> None:
     assert ds[5000] == lines[-1]
     assert ds.filter(lambda row: row["pull_request"] is not None)["closed_at"] == ["2021-08-12"]
     assert ds.flatten().column_names[1:3] == ["user.login", "pull_request.url"]
+
+
+def test_a_file_that_is_not_there_is_no_id_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("리뷰.csv").write_text("text,label\n좋다,1\n", encoding="utf-8")
+    with pytest.raises(DataNotFound, match="Did you mean '리뷰.csv'"):
+        load_dataset("리뷰들.csv")
+    assert load_dataset("*.csv", split="train")["text"][0] == "좋다"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..errors import CorruptCheckpoint, DataError
 from .columns import Column
 from .features import Feature, feature_from_json
 from .storing import TABLE, is_table, open_table, whole_folder
@@ -73,10 +75,12 @@ def cached(cache: Path, name: str | None, write: Callable[[Path], Any], again: b
         finally:
             shutil.rmtree(passing, ignore_errors=True)  # the maps keep the bytes
     path = cache / "tables" / name
-    if again or not is_table(path):
-        _sweep(path.parent)
-        with whole_folder(path, replace=again) as folder:
-            write(folder)
+    if not again and is_table(path):
+        with contextlib.suppress(DataError, CorruptCheckpoint):  # a disk that lost some of it: it is made again
+            return opened(path)
+    _sweep(path.parent)
+    with whole_folder(path, replace=again or path.exists()) as folder:
+        write(folder)
     return opened(path)
 
 

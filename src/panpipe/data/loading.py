@@ -146,6 +146,8 @@ class _Finder:
             return self._of_folder(place)
         if is_url(self.path) or place.is_file():
             return self._of_files({"train": [self._one(self.path)]})
+        if is_data(place.name) or place.is_absolute():  # a pattern, or a file that is not there: no id is such
+            return self._of_files({"train": self._several(self.path)})
         return self._of_hub()
 
     def _of_format(self) -> _Found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,7 +138,10 @@ def _batches(dataset: Dataset, call: Call, first: int, last: int) -> Iterator[tu
     from tqdm import tqdm
 
     size = call.size(len(dataset))
-    with tqdm(total=last - first, desc=call.desc, unit=" rows", delay=1, dynamic_ncols=True) as bar:
+    in_one_of_several = multiprocessing.parent_process() is not None  # whose bars would be written over each other
+    with tqdm(
+        total=last - first, desc=call.desc, unit=" rows", delay=1, dynamic_ncols=True, disable=in_one_of_several
+    ) as bar:
         for begin in range(first, last, size):
             end = min(begin + size, last)
             yield begin, dataset[begin:end]
