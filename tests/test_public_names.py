@@ -5,16 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import panpipe
 from panpipe.models import class_names
 
 
-def test_every_public_name_is_there_or_says_what_to_install() -> None:
-    for name in panpipe.__all__:
-        try:
-            assert getattr(panpipe, name) is not None, name
-        except panpipe.MissingDependency as error:
-            assert 'pip install "panpipe[train]"' in str(error), name
+@pytest.mark.parametrize("name", panpipe.__all__)
+def test_every_public_name_is_there_or_says_what_to_install(name: str) -> None:
+    try:
+        assert getattr(panpipe, name) is not None
+    except panpipe.MissingDependency as error:
+        assert 'pip install "panpipe[train]"' in str(error)
 
 
 def test_every_class_of_models_is_public() -> None:

@@ -449,6 +449,6 @@ def test_the_github_issues_of_the_course_load() -> None:
 def test_a_file_that_is_not_there_is_no_id_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("리뷰.csv").write_text("text,label\n좋다,1\n", encoding="utf-8")
-    with pytest.raises(DataNotFound, match="Did you mean '리뷰.csv'"):
+    with pytest.raises(DataNotFound, match=r"Did you mean '리뷰\.csv'"):
         load_dataset("리뷰들.csv")
     assert load_dataset("*.csv", split="train")["text"][0] == "좋다"

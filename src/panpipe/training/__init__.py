@@ -29,12 +29,13 @@ _WHERE = {
             "DataCollatorForTokenClassification",
             "DataCollatorForWholeWordMask",
             "DataCollatorWithPadding",
+            "DefaultDataCollator",
             "default_data_collator",
         ),
         ".schedules": ("get_scheduler",),
-        ".lora": ("LoraConfig", "apply_lora", "freeze", "get_peft_model"),
+        ".lora": ("LoraConfig", "apply_lora", "freeze", "get_peft_model", "load_adapter", "save_adapter"),
         ".head": ("fit_head",),
-        ".run": ("evaluate", "train"),
+        ".run": ("TrainResult", "evaluate", "train"),
     }.items()
     for name in names
 }

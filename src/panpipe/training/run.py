@@ -22,6 +22,7 @@ from ..errors import InvalidArgument, TrainingError, UnknownArgument, did_you_me
 from ..models import AutoConfig, Model, load_model
 from ..tokenization import AutoTokenizer, Tokenizer
 from .arguments import TrainingArguments
+from .card import DataUsed
 from .scoring import evaluate
 from .scratch import scratch_model
 from .splits import training_rows
@@ -113,6 +114,8 @@ def train(
     if job.best[0] == "loss" and "loss" in metrics:
         metrics["perplexity"] = math.exp(min(metrics["loss"], 700))
     trainer.save_model()
+    if trainer.processes.is_main:
+        trainer.create_model_card(task=job.name, datasets=_data_used(data, data_name, rows, held_out))
     return TrainResult(
         job.name,
         str(output),
@@ -123,6 +126,15 @@ def train(
         done.global_step,
         list(getattr(job, "names", [])),
     )
+
+
+def _data_used(data: Any, data_name: str | None, rows: Any, held_out: Any) -> list[DataUsed]:
+    """What the card says of the data: the id on the Hub, or the name of the file or folder."""
+    is_name = isinstance(data, (str, Path))
+    is_on_hub = is_name and not Path(data).exists()
+    name = "data of one's own" if not is_name else str(data) if is_on_hub else Path(data).resolve().name
+    used = [("training", rows), ("evaluation", held_out)]
+    return [DataUsed(name, use, len(part), data_name, None, is_on_hub) for use, part in used if part is not None]
 
 
 def check_output(args: TrainingArguments) -> None:
