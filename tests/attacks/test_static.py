@@ -18,6 +18,7 @@ IMPORTS_FROM_OWN_TABLES = {  # names of ours, imported late
     "training/__init__.py",
     "training/loggers.py",
 }
+READS_YAML_AS_TEXT = "data/card.py"  # by BaseLoader, which makes texts, lists and dictionaries only
 FORBIDDEN_METHODS = {("torch", "load"), ("yaml", "load"), ("np", "load"), ("numpy", "load")}
 
 
@@ -74,4 +75,6 @@ def test_the_package_runs_nothing_that_it_reads() -> None:
         found = findings(path.read_text("utf-8"))
         if path.relative_to(PACKAGE).as_posix() in IMPORTS_FROM_OWN_TABLES:
             found.remove("importlib.import_module")
+        if path.relative_to(PACKAGE).as_posix() == READS_YAML_AS_TEXT:
+            found.remove("yaml.load")
         assert found == [], path
