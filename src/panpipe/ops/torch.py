@@ -7,6 +7,7 @@ gradients: `TorchOps` hands them out as they are, so an optimizer can own them.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, ClassVar, TypeVar
@@ -34,6 +35,8 @@ _ACTIVATIONS = {
 }
 MOST_KEPT = 16
 """Rows and plans that are remembered: all layers of a batch use the same few."""
+SHAPES_KEPT = "64"
+"""Shapes of products that oneDNN keeps code for, half a megabyte each: its own 1024 never recur in ragged batches."""
 
 
 class TorchOps(Ops):
@@ -305,6 +308,8 @@ def _product() -> Any:
     """
     if not (torch.backends.mkldnn.is_available() and torch.backends.mkl.is_available()):
         return None
+    for variable in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(variable, SHAPES_KEPT)  # read at the first product
     try:
         operation = torch.ops.mkldnn._linear_pointwise.default
         product = partial(_pointwise, operation)
