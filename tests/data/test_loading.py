@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from panpipe.data import ClassLabel, Dataset, DatasetDict, load_dataset
-from panpipe.errors import DataError, DataNotFound, InvalidArgument, UnknownArgument
+from panpipe.errors import DataError, DataNotFound, InvalidArgument, MissingKey, UnknownArgument
 
 ROWS = [{"글": f"문장 {i}", "n": i, "list": [i] * (i % 3)} for i in range(20)]
 JSONL = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
@@ -102,6 +102,16 @@ def test_csv_files_of_one_split_have_the_same_columns() -> None:
         load_dataset("csv", data_files=["a.csv", "b.csv"])
 
 
+def test_features_say_what_columns_are_to_be() -> None:
+    features = {"label": ClassLabel(names=["부정", "긍정"]), "n": "float32"}
+    assert loaded("csv", "label,n\n긍정,1\n1,2\n", features=features) == [
+        {"label": 1, "n": 1.0},
+        {"label": 1, "n": 2.0},
+    ]
+    with pytest.raises(MissingKey, match="no column 'label'"):
+        loaded_whole("csv", "lable\n1\n", features=features)
+
+
 def test_types_are_those_of_the_whole_file() -> None:
     rows = loaded_whole("csv", "n\n" + "1\n" * 10_000 + "x\n")
     assert rows[0] == {"n": "1"}
@@ -110,9 +120,9 @@ def test_types_are_those_of_the_whole_file() -> None:
     assert rows[-1] == {"n": "2020-01-01", "d": {"a": 1}}
 
 
-def loaded_whole(format: str, text: str) -> list[dict[str, Any]]:
+def loaded_whole(format: str, text: str, **options: Any) -> list[dict[str, Any]]:
     Path("file").write_text(text)
-    return load_dataset(format, data_files="file", split="train").to_list()
+    return load_dataset(format, data_files="file", split="train", **options).to_list()
 
 
 # -- JSON --------------------------------------------------------------------------------------------------------------

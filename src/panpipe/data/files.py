@@ -11,7 +11,7 @@ from ..errors import DataNotFound, InvalidArgument, did_you_mean
 from ..pipelines.inputs import shown
 from .opening import COMPRESSIONS
 
-__all__ = ["FORMATS", "as_splits", "format_of", "matching", "most_common_format", "splits_by_name"]
+__all__ = ["FORMATS", "as_splits", "format_of", "is_data", "matching", "most_common_format", "splits_by_name"]
 
 FORMATS = ("csv", "tsv", "json", "jsonl", "text", "parquet", "arrow", "feather")
 _ENDINGS = {
@@ -23,7 +23,6 @@ _KEYWORDS = {
     "validation": ("validation", "valid", "dev", "val"),
     "test": ("test", "testing", "eval", "evaluation"),
 }
-_ALIASES = {keyword: split for split, keywords in _KEYWORDS.items() for keyword in keywords}
 _WORD_ENDS = r"[-._ 0-9]"
 _SHARD = re.compile(r"(?:.*/)?data/([\w.-]+?)-\d{5}-of-\d{5}[^/]*\.[^/]*")
 _NOT_DATA = {"readme.md", "config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
@@ -87,11 +86,6 @@ def _keyword(text: str, is_folder: bool = False) -> str | None:
             if re.search(rf"(?:^|{_WORD_ENDS}){keyword}{end}", text):
                 return split
     return None
-
-
-def canonical_split(name: str) -> str:
-    """'dev' → 'validation'; other names stay."""
-    return _ALIASES.get(name, name)
 
 
 def as_splits(data_files: Any) -> dict[str, list[str]]:

@@ -66,6 +66,8 @@ def load_dataset(
     split: 'train', 'train[:10%]+test[5:]', or a list of such; None: a DatasetDict of all.
     streaming: rows come as they are asked for, and nothing is kept; else tables, which the cache keeps.
     strict: a row that needs a wider column than the rows before it is an error; else columns widen to hold all rows.
+    features: column → feature, of columns that are to be other than they are found.
+    num_proc: taken for compatibility; files are read by one process.
     options: of the format: delimiter, column_names, field, sample_by, encoding, columns …
     Raises DataNotFound, DataError (with file and line), InvalidArgument, HubUnavailable, MissingDependency.
     """
@@ -77,19 +79,21 @@ def load_dataset(
         str(os.fspath(path)), name, data_dir, data_files, revision, token, cache, download_mode in _AGAIN
     ).find()
     reader = Reader.of(found.format, {**found.options, **options}, strict)
-    wanted = {**found.features, **(features or {})}
     if streaming:
+        wanted = {**found.features, **(features or {})}
         streams = {
-            each: IterableDataset.of_rows(partial(reader.rows, files), features=wanted, split=each)
+            each: IterableDataset.of_rows(partial(reader.rows, files), wanted, each)
             for each, files in found.splits.items()
         }
         return select_split(DatasetDict(streams), split)
-    needed = None if split is None else split
     tables = {
-        each: _table(reader, files, cache, each, wanted, keep_in_memory, download_mode in _AGAIN)
+        each: _table(reader, files, cache, each, keep_in_memory, download_mode in _AGAIN)
         for each, files in found.splits.items()
-        if needed is None or _may_need(each, needed)
+        if split is None or _may_need(each, split)
     }
+    for each, table in tables.items():
+        told = {column: feature for column, feature in found.features.items() if column in table.column_names}
+        tables[each] = table.cast({**told, **(features or {})})
     return select_split(DatasetDict(tables), split, list(found.splits))
 
 
@@ -98,26 +102,14 @@ def _may_need(split: str, wanted: str | Sequence[str]) -> bool:
     return any(split in text or "all" in text for text in texts)
 
 
-def _table(
-    reader: Reader,
-    files: list[DataFile],
-    cache: Path,
-    split: str,
-    features: Mapping[str, Any],
-    in_memory: bool,
-    again: bool,
-) -> Dataset:
+def _table(reader: Reader, files: list[DataFile], cache: Path, split: str, in_memory: bool, again: bool) -> Dataset:
     if in_memory:
         columns, length = reader.write(files, None)
-        return _cast(Dataset(columns, length, split=split), features)
+        return Dataset(columns, length, split=split)
     digests = [(format_of(file.name), file.digest(cache / "files")) for file in files]
     name = fingerprint(*reader.key(), digests)
     stored = cached(cache, name, partial(reader.write, files), again)
-    return _cast(Dataset.of_stored(stored, cache, name, split), features)
-
-
-def _cast(dataset: Dataset, features: Mapping[str, Any]) -> Dataset:
-    return dataset.cast({column: feature for column, feature in features.items() if column in dataset.column_names})
+    return Dataset.of_stored(stored, cache, name, split)
 
 
 class _Finder:
