@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import os
 import pickle
 import random
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -311,6 +314,30 @@ def test_several_processes_give_the_same_rows_in_order(batched: bool, monkeypatc
     assert ds.filter(lambda row: row["a"] % 7 == 0, num_proc=3)["a"] == list(range(0, 105, 7))
     with pytest.raises(ZeroDivisionError):
         ds.map(lambda row: {"b": 1 / (row["a"] - 70)}, num_proc=3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="one process elsewhere")
+def test_processes_that_end_badly_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("panpipe.data.processes._LEAST_ROWS", 10)
+    monkeypatch.setattr("panpipe.data.mapping._ROWS", 10)
+    ds = Dataset.from_dict({"a": range(40)})
+
+    class Odd(Exception):
+        def __init__(self, one: int, two: int) -> None:
+            super().__init__("odd")
+
+    def odd(row: dict[str, Any]) -> dict[str, Any]:
+        raise Odd(1, 2)
+
+    def killed(row: dict[str, Any]) -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGKILL if row["a"] == 25 else 0)
+        return {"b": row["a"]}
+
+    with pytest.raises(DataError, match=r"odd|ended with an error"):
+        ds.map(odd, num_proc=2)
+    with pytest.raises(DataError, match="was killed"):
+        ds.map(killed, num_proc=2)
+    assert ds.map(lambda row: {"b": row["a"]}, num_proc=2)["b"] == list(range(40))
 
 
 def test_a_tokenizers_answer_becomes_columns() -> None:

@@ -7,7 +7,6 @@ is done in one process. The results come in the order of the rows.
 from __future__ import annotations
 
 import multiprocessing
-import pickle
 import sys
 import tempfile
 import warnings
@@ -26,7 +25,6 @@ Fill = Callable[[TableWriter, int, int], None]
 
 _LEAST_ROWS = 1000  # per process: a fork and a table of its own cost some tens of milliseconds
 _COPIED = 1 << 16
-_ERROR = "error.pickle"
 
 
 def spans(rows: int, batch_size: int, processes: int | None) -> list[tuple[int, int]]:
@@ -49,9 +47,8 @@ def filled(folder: Path | None, parts: list[tuple[int, int]], fill: Fill) -> Tab
 
 
 def _fill_in_processes(folder: Path | None, parts: list[tuple[int, int]], fill: Fill, writer: TableWriter) -> None:
-    with tempfile.TemporaryDirectory(
-        dir=None if folder is None else folder.parent, prefix=".", suffix=".part"
-    ) as place:
+    near = None if folder is None else folder.parent
+    with tempfile.TemporaryDirectory(".incomplete", ".", near) as place:
         for columns, rows in _made(Path(place), parts, fill):
             for begin in range(0, rows, _COPIED):
                 end = min(begin + _COPIED, rows)
@@ -59,46 +56,54 @@ def _fill_in_processes(folder: Path | None, parts: list[tuple[int, int]], fill: 
 
 
 def _made(place: Path, parts: list[tuple[int, int]], fill: Fill) -> Iterator[tuple[dict[str, Column], int]]:
-    folders = [place / str(number) for number in range(len(parts))]
+    """The tables of the parts, in order."""
     fork = multiprocessing.get_context("fork")
+    folders = [place / str(number) for number in range(len(parts))]
+    pipes = [fork.Pipe(duplex=False) for _ in parts]
     processes = [
-        fork.Process(target=_work, args=(folder, part, fill), daemon=True)
-        for folder, part in zip(folders, parts, strict=True)
+        fork.Process(target=_work, args=(folder, part, fill, sender), daemon=True)
+        for folder, part, (_, sender) in zip(folders, parts, pipes, strict=True)
     ]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads, which the user asked for
             for process in processes:
                 process.start()
-        for folder, process in zip(folders, processes, strict=True):
+        for _, sender in pipes:
+            sender.close()  # so that the end of a process that is killed can be seen
+        for folder, (receiver, _), process in zip(folders, pipes, processes, strict=True):
+            error = _received(receiver)
+            if error is not None:
+                raise error
             process.join()
-            _raise_error(folder, process.exitcode)
             columns, rows, *_ = open_table(folder)
             yield columns, rows
     finally:
-        for process in processes:
-            if process.is_alive():
-                process.terminate()
+        for process, (receiver, _) in zip(processes, pipes, strict=True):
+            process.terminate()
+            process.join()
+            receiver.close()
 
 
-def _work(folder: Path, part: tuple[int, int], fill: Fill) -> None:
+def _work(folder: Path, part: tuple[int, int], fill: Fill, answer: Any) -> None:
     folder.mkdir()
     try:
         with TableWriter(folder) as writer:
             fill(writer, *part)
             writer.finish()
+        answer.send(None)
     except Exception as error:  # handed to the parent
         try:
-            data = pickle.dumps(error)
-            pickle.loads(data)
-        except Exception:
-            data = pickle.dumps(DataError(f"{type(error).__name__}: {error}"))
-        (folder / _ERROR).write_bytes(data)
+            answer.send(error)
+        except Exception:  # what it holds cannot be sent
+            answer.send(DataError(f"{type(error).__name__}: {error}"))
 
 
-def _raise_error(folder: Path, code: int | None) -> None:
-    if (folder / _ERROR).is_file():
-        error: Any = pickle.loads((folder / _ERROR).read_bytes())  # our own process wrote it, a moment ago
-        raise error
-    if code:
-        raise DataError(f"a process of num_proc ended with the code {code}. Try num_proc=1, which shows where.")
+def _received(answer: Any) -> Exception | None:
+    """The error of a process, or None.   The parent's own forks are the only ones that write there."""
+    try:
+        return answer.recv()  # type: ignore[no-any-return]
+    except EOFError:
+        return DataError("a process of num_proc was killed; is there enough memory? Fewer processes take less.")
+    except Exception as error:  # an exception that cannot be made again from what was sent
+        return DataError(f"a process of num_proc ended with an error ({error}). Try num_proc=1, which shows it.")
