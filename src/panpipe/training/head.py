@@ -29,6 +29,8 @@ from ..models import AutoModelForSequenceClassification
 from ..models.family import EncoderFamily
 from ..models.loading import Stored
 from ..models.model import Model, class_named
+from ..weights.safetensors_file import SafetensorsFile
+from ..weights.save import save_safetensors
 from ..weights.slots import LinearSlot, NormSlot, Slot, Tensors
 from .logistic import STRENGTHS, Floats, Logistic, best_l2, fit_logistic, folds_of
 
@@ -262,10 +264,9 @@ def _features(
     )
     if types is not None and not probe.options.type_vocab_size:
         types = None
-    path = None if folder is None else Path(folder) / f"features-{_fingerprint(probe, ids, types)}.npy"
+    path = None if folder is None else Path(folder) / f"features-{_fingerprint(probe, ids, types)}.safetensors"
     if path is not None and path.is_file():
-        kept: npt.NDArray[np.float32] = np.load(path, allow_pickle=False)
-        return kept.astype(np.float64)
+        return SafetensorsFile(path).read("features").astype(np.float64)
     from tqdm import tqdm
 
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
@@ -279,7 +280,7 @@ def _features(
             bar.update(len(some))
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, found, allow_pickle=False)
+        save_safetensors({"features": found}, path)
     return found.astype(np.float64)
 
 
