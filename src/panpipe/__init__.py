@@ -81,6 +81,7 @@ _TRAINING = (
     "get_scheduler",
 )
 _DATA = (
+    "ClassLabel",
     "Dataset",
     "DatasetDict",
     "IterableDataset",
@@ -95,6 +96,8 @@ _ERRORS = (
     "CheckpointNotFound",
     "ConfigError",
     "CorruptCheckpoint",
+    "DataError",
+    "DataNotFound",
     "EngineError",
     "HubUnavailable",
     "InputError",
