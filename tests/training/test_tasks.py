@@ -416,6 +416,7 @@ def test_sources_and_targets_are_tokenized_each_as_it_should_be() -> None:
 
 
 def test_a_translation_between_languages_has_their_codes() -> None:
+    pytest.importorskip("sacrebleu", reason="an optional extra: panpipe[metrics]")
     rows = [{"translation": {"ko": "서울", "en": "Seoul"}}]
     job = with_head(task("translation", rows), "m2m_100", "nllb")
     feature = job.features(Dataset.from_list(rows))[0]
