@@ -511,6 +511,20 @@ def test_no_connection_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     Trainer(classifier(), arguments(tmp_path, save_strategy="steps", save_steps=2), train_dataset=rows()).train()
 
 
+def test_batches_can_be_looked_at(tmp_path: Path) -> None:
+    trainer = Trainer(tagger(), arguments(tmp_path), padded_collator, train_dataset=tagged(10), eval_dataset=tagged(9))
+    shapes = [len(batch["input_ids"]) for batch in trainer.get_train_dataloader()]
+    assert shapes == [8, 2]
+    first = next(iter(trainer.get_eval_dataloader()))
+    assert first["input_ids"][0, :2].tolist() == tagged(1)[0]["input_ids"][:2]
+
+
+def padded_collator(features: list[dict[str, Any]]) -> dict[str, Any]:
+    longest = max(len(feature["input_ids"]) for feature in features)
+    filled = [[*f["input_ids"], *[0] * (longest - len(f["input_ids"]))] for f in features]
+    return {"input_ids": torch.tensor(filled)}
+
+
 def test_tensorboard_gets_the_numbers(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     Trainer(classifier(), arguments(tmp_path, report_to="tensorboard"), train_dataset=rows()).train()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..data import as_dataset
 from ..errors import InputError, InvalidArgument
 from ..models.model import Model
 from .arguments import TrainingArguments
@@ -17,7 +18,7 @@ from .batches import TrainingBatch
 from .collators.ragged import ragged_from_rectangles
 from .order import Indices, epoch_batches, example_seeds
 
-__all__ = ["Feed", "Rows", "Step", "collated"]
+__all__ = ["Feed", "Rows", "Step", "by_name", "collated", "dataloader"]
 
 Collator = Callable[[list[Any]], Any]
 
@@ -139,6 +140,29 @@ class Feed:
     def _lengths(self) -> Indices:
         """The tokens of each example."""
         return np.fromiter((len(row["input_ids"]) for row in self.dataset), np.int64, len(self.dataset))
+
+
+def dataloader(dataset: Any, collator: Collator, batch_size: int, seed: int | None = None) -> Any:
+    """PyTorch's DataLoader of what the collator makes, shuffled if there is a seed."""
+    import torch
+
+    drawn = None if seed is None else torch.Generator().manual_seed(seed)
+    return torch.utils.data.DataLoader(
+        dataset, batch_size=batch_size, shuffle=seed is not None, generator=drawn, collate_fn=collator
+    )
+
+
+def by_name(dataset: Any) -> dict[str, Any]:
+    """Data sets by name; one alone has the name ''."""
+    if (
+        isinstance(dataset, Mapping)
+        and not hasattr(dataset, "column_names")
+        and all(
+            not isinstance(rows, (list, tuple)) or (rows and isinstance(rows[0], Mapping)) for rows in dataset.values()
+        )
+    ):
+        return {str(name): as_dataset(rows) for name, rows in dataset.items()}
+    return {"": as_dataset(dataset)}
 
 
 def _next(rows: Iterator[Any], count: int) -> list[Any]:

@@ -29,7 +29,7 @@ from .batches import TrainingBatch
 from .collators import DataCollatorWithPadding, default_data_collator
 from .distributed import Processes
 from .evaluation import EvalPrediction, Evaluator, PredictionOutput
-from .feed import Feed, Rows, Step, collated
+from .feed import Feed, Rows, Step, by_name, collated, dataloader
 from .interruption import Interruption
 from .loggers import Logger, open_loggers
 from .lora import apply_lora, freeze
@@ -479,7 +479,7 @@ class Trainer:
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
         if dataset is None:
             raise InvalidArgument("evaluate() needs an eval_dataset; give one to it, or to the Trainer.")
-        several = _several(dataset)
+        several = by_name(dataset)
         metrics: dict[str, float] = {}
         for name, rows in several.items():
             prefix = f"{metric_key_prefix}_{name}" if name else metric_key_prefix
@@ -579,34 +579,14 @@ class Trainer:
 
     def get_train_dataloader(self) -> Any:
         """The training data as PyTorch's DataLoader of padded rectangles, to look at or for a loop written by hand."""
-        seeded = torch.Generator().manual_seed(self.args.seed)
-        return torch.utils.data.DataLoader(
-            self.train_dataset,
-            batch_size=self.args.per_device_train_batch_size,
-            shuffle=True,
-            generator=seeded,
-            collate_fn=self.data_collator,
-        )
+        args = self.args
+        return dataloader(self.train_dataset, self.data_collator, args.per_device_train_batch_size, args.seed)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """The evaluation data likewise, in order."""
         rows = as_dataset(self.eval_dataset if eval_dataset is None else eval_dataset)
-        size = self.args.per_device_eval_batch_size
-        return torch.utils.data.DataLoader(rows, batch_size=size, collate_fn=self.data_collator)
+        return dataloader(rows, self.data_collator, self.args.per_device_eval_batch_size)
 
 
 class Seq2SeqTrainer(Trainer):
     """The same: every Trainer knows predict_with_generate."""
-
-
-def _several(dataset: Any) -> dict[str, Any]:
-    """Data sets by name; one alone has the name ''."""
-    if (
-        isinstance(dataset, Mapping)
-        and not hasattr(dataset, "column_names")
-        and all(
-            not isinstance(rows, (list, tuple)) or (rows and isinstance(rows[0], Mapping)) for rows in dataset.values()
-        )
-    ):
-        return {str(name): as_dataset(rows) for name, rows in dataset.items()}
-    return {"": as_dataset(dataset)}
