@@ -2,9 +2,15 @@
 
     python benchmarks/training.py --data FOLDER [--base MODEL] [--only sentiment,ner,qa,lm] [--skip-quality] …
 
-In an environment with panpipe[train] and transformers. FOLDER has {sentiment,ner,qa}/en/{train,validation}.jsonl.gz and
-lm/en/{train-*,validation}.jsonl.gz, with rows as the README of benchmarks says. Results are JSON, one file a part, in
---output; the tables are printed, and stand in docs/training_proof.md.
+In an environment with panpipe[train] and transformers; on a busy machine with OMP_NUM_THREADS=1. FOLDER has
+{train,validation}.jsonl.gz in each of these folders:
+
+    sentiment/en    {"text", "label": positive, negative or neutral, "source"}
+    ner/en          {"tokens", "tags", "source"}
+    qa/en           {"question", "context", "answers": [{"text", "start"}], "source"}
+    lm/en           {"text"}, for training in several files, train-*.jsonl.gz
+
+Results are JSON, a file for each part, in --output; --tables shows them. docs/training_proof.md has ours.
 """
 
 from __future__ import annotations
@@ -57,7 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--skip-speed", action="store_true")
     parser.add_argument("--steps", type=int, default=15, help="of each turn, when speed is measured")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--lm-steps", type=int, default=3000)
+    parser.add_argument("--lm-steps", type=int, default=4000)
     args = parser.parse_args()
     if args.data is None and not args.tables:
         parser.error("--data is needed: the folder with sentiment/en, ner/en, qa/en and lm/en")

@@ -10,13 +10,13 @@ import numpy as np
 
 from panpipe import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments, load_dataset, metrics, pipeline
 from panpipe.tokenization.training import train_tokenizer
-from panpipe.training.tasks import task_named
+from panpipe.training.tasks import TextGeneration
 
 from .counting import counted
 
 __all__ = ["language_model"]
 
-LAYERS, WIDTH, HEADS, VOCABULARY, BLOCK, BATCH = 4, 256, 4, 8000, 128, 8
+LAYERS, WIDTH, HEADS, VOCABULARY, BLOCK, BATCH = 4, 256, 4, 8000, 128, 4
 
 
 def language_model(data: Path, steps: int, work: Path, seed: int = 0) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def language_model(data: Path, steps: int, work: Path, seed: int = 0) -> dict[st
         bos_token_id=tokenizer.eos_token_id, eos_token_id=tokenizer.eos_token_id,
     )  # fmt: skip
     model = GPT2LMHeadModel.from_config(config, seed=seed)
-    task = task_named("text-generation")(block_size=BLOCK)
+    task = TextGeneration(block_size=BLOCK)
     task.read(train)
     task.take(model, tokenizer)
     features, held_out = task.features(train), task.features(test)

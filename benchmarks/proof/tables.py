@@ -32,7 +32,8 @@ def _quality(folder: Path) -> str:
     for path in sorted(folder.glob(f"*-{SIDES[0]}-*.json")):
         other = path.with_name(path.name.replace(SIDES[0], SIDES[1]))
         if other.exists():
-            rows += _compared(path.stem.partition("-")[0], *(_read(each) for each in (path, other)))
+            task, _, seed = path.stem.split("-")
+            rows += _compared(f"{task}, seed {seed}", *(_read(each) for each in (path, other)))
     return markdown_table(("task", "metric", *SIDES, "difference"), rows)
 
 

@@ -138,8 +138,11 @@ def scores(proof: Proof, ready: Prepared, predictions: Any) -> dict[str, Any]:
     ]
 
     def of(rows: list[int]) -> dict[str, float]:
-        parts = ([part[row] for row in rows] for part in (ready.test, ready.test_features, outputs))
-        found = ready.task.score(*parts)
+        found = ready.task.score(
+            [ready.test[row] for row in rows],
+            [ready.test_features[row] for row in rows],
+            [outputs[row] for row in rows],
+        )
         share = 1.0 if proof.task == "question-answering" else 100.0
         return {name: share * float(found[name]) for name in proof.metrics}
 

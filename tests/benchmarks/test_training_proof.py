@@ -55,7 +55,7 @@ def test_tables_show_both_sides_and_their_paired_difference(tmp_path: Path) -> N
     }
     (tmp_path / "ner-speed-by-length.json").write_text(json.dumps(speed))
     shown = tables(tmp_path)
-    assert "| ner | f1 | 85.0 ± 5.0 | 84.0 ± 5.0 | 1.0 ± 0.0 |" in shown
+    assert "| ner, seed 0 | f1 | 85.0 ± 5.0 | 84.0 ± 5.0 | 1.0 ± 0.0 |" in shown
     assert "| ner: real text, grouped by length | 100 | 300 | 2.90 × | 3.00 × | 900 | 1900 |" in shown
 
 
@@ -70,7 +70,9 @@ class Right:
 
 
 def test_predictions_of_windows_find_their_rows_and_sources() -> None:
-    rows = [{"label": number, "source": "영화" if number < 30 else "news"} for number in range(40)]
+    rows: list[dict[str, Any]] = [
+        {"label": number, "source": "영화" if number < 30 else "news"} for number in range(40)
+    ]
     windows: list[list[dict[str, Any]]] = [[{}] * (1 + number % 2) for number in range(40)]
     said = [
         row["label"] if row["label"] < 30 else -1 for row, of_row in zip(rows, windows, strict=True) for _ in of_row
