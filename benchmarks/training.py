@@ -63,6 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--skip-speed", action="store_true")
     parser.add_argument("--steps", type=int, default=15, help="of each turn, when speed is measured")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--cases", default="real,equal,by-length", help="of the rows whose speed is measured")
     parser.add_argument("--lm-steps", type=int, default=4000)
     args = parser.parse_args()
     if args.data is None and not args.tables:
@@ -108,7 +109,10 @@ def _compare(name: str, proof: Any, args: argparse.Namespace, work: Path) -> Non
 
 
 def _speeds(name: str, proof: Any, args: argparse.Namespace, job: Any, features: list[dict[str, Any]]) -> None:
-    """Steps in turns: of real rows, of rows that are equally long, and of real rows by length."""
+    """Steps in turns: of real rows, of rows that are equally long, and of real rows by length.
+
+    Times are those of a step of average size: seconds by the tokens taken in a turn.
+    """
     from benchmarks.proof.runs import in_turns
     from benchmarks.proof.tasks import cut
 
@@ -117,13 +121,20 @@ def _speeds(name: str, proof: Any, args: argparse.Namespace, job: Any, features:
         "equal": (cut(features, proof.equal), {}),
         "by-length": (features, {"group_by_length": True}),
     }
-    for case, (rows, more) in cases.items():
+    for case in args.cases.split(","):
+        rows, more = cases[case]
+        mean = proof.batch_size * statistics.mean(len(row["input_ids"]) for row in rows)  # tokens of a step
         one = job(rows, [], max_steps=10**6, **more)
         load = os.getloadavg()[0]
         turns = in_turns(dict.fromkeys(SIDES, one), args.steps, args.rounds)
-        result: dict[str, Any] = {"rows": len(rows), "load_before": load, "threads": os.environ.get("OMP_NUM_THREADS")}
+        result: dict[str, Any] = {
+            "rows": len(rows),
+            "tokens": mean,
+            "load_before": load,
+            "threads": os.environ.get("OMP_NUM_THREADS"),
+        }
         for clock in ("seconds", "cpu_seconds"):
-            each = {side: [turn[clock] / args.steps for turn in of_side] for side, of_side in turns.items()}
+            each = {side: [turn[clock] / turn["tokens"] * mean for turn in of_side] for side, of_side in turns.items()}
             ratios = [theirs / ours for ours, theirs in zip(*(each[side] for side in SIDES), strict=True)]
             result[clock] = {side: statistics.median(values) for side, values in each.items()}
             result |= {f"ratio_of_{clock}": statistics.median(ratios), f"ratios_of_{clock}": ratios}

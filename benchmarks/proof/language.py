@@ -1,4 +1,4 @@
-"""A tiny GPT from random weights, beside counting on the same tokens."""
+"""A tiny GPT from random weights, beside counting on as many tokens."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def whole(name: str, job: Job) -> dict[str, Any]:
 
 
 def in_turns(jobs: dict[str, Job], steps: int, rounds: int) -> dict[str, list[Turn]]:
-    """Each run's turns of so many steps: {"seconds", "memory"}; while one computes the other waits."""
+    """Each run's turns of so many steps: {"seconds", "cpu_seconds", "tokens", "memory"}; the other waits meanwhile."""
     running = {name: _started(name, job) for name, job in jobs.items()}
     turns: dict[str, list[Turn]] = {name: [] for name in jobs}
     for number in range(rounds + 1):
@@ -53,15 +53,30 @@ def _started(name: str, job: Job) -> tuple[Any, Connection]:
     return process, here
 
 
+class _Counted:
+    """Rows that count the tokens that are taken: two runs that draw other batches are compared by them."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows = rows
+        self.tokens = 0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: int) -> dict[str, Any]:
+        self.tokens += len(self.rows[place]["input_ids"])
+        return self.rows[place]
+
+
 def _run(name: str, job: Job, pipe: Connection) -> None:
     class Turns:
         """Waits to be told a number of steps, takes them, and says how long they took."""
 
-        steps, began, computed = 0, 0.0, 0.0
+        steps, began, computed, tokens = 0, 0.0, 0.0, 0
 
         def wait(self) -> bool:
             self.steps = pipe.recv()
-            self.began, self.computed = time.perf_counter(), time.process_time()
+            self.began, self.computed, self.tokens = time.perf_counter(), time.process_time(), rows.tokens
             return self.steps > 0
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -74,12 +89,14 @@ def _run(name: str, job: Job, pipe: Connection) -> None:
                     {
                         "seconds": time.perf_counter() - self.began,
                         "cpu_seconds": time.process_time() - self.computed,
+                        "tokens": rows.tokens - self.tokens,
                         "memory": _memory(),
                     }
                 )
                 control.should_training_stop = not self.wait()
 
-    trainer = MAKERS[name](job, Turns)
+    rows = _Counted(job.features)
+    trainer = MAKERS[name](job, rows, Turns)
     began, computed = time.perf_counter(), time.process_time()
     done = trainer.train()
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - computed

@@ -26,7 +26,7 @@ class Job:
         return {"output_dir": self.output, "per_device_eval_batch_size": 32, **usual, **self.settings}
 
 
-def ours(job: Job, callback: type) -> Any:
+def ours(job: Job, rows: Any, callback: type) -> Any:
     """panpipe's Trainer."""
     import panpipe
     from panpipe import training
@@ -39,13 +39,13 @@ def ours(job: Job, callback: type) -> Any:
         load_model(job.start, job.head),
         training.TrainingArguments(**job.arguments),
         collator(tokenizer),
-        job.features,
+        rows,
         processing_class=tokenizer,
         callbacks=[type("Turns", (callback, training.TrainerCallback), {})],
     )
 
 
-def theirs(job: Job, callback: type) -> Any:
+def theirs(job: Job, rows: Any, callback: type) -> Any:
     """transformers' Trainer, with its own model."""
     import transformers
 
@@ -61,7 +61,7 @@ def theirs(job: Job, callback: type) -> Any:
         heads[job.head].from_pretrained(job.start),
         transformers.TrainingArguments(**job.arguments),
         collator(tokenizer),
-        job.features,
+        rows,
         processing_class=tokenizer,
         callbacks=[type("Turns", (callback, transformers.TrainerCallback), {})],
     )
