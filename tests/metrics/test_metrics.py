@@ -337,3 +337,8 @@ def test_a_missing_sacrebleu_is_answered_with_how_to_install_it(monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "sacrebleu", None)
     with pytest.raises(MissingDependency, match=r'pip install "panpipe\[metrics\]"'):
         metrics.bleu(["a"], ["a"])
+
+
+def test_one_label_only_has_no_correlation_whatever_the_weights() -> None:
+    weights = [1.0, 1.0, 1.0, 1.6060874106474765, 1.1780471160709873]
+    assert metrics.matthews_correlation([0] * 5, [0, 0, 0, 1, 0], sample_weight=weights) == 0.0

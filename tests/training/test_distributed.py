@@ -40,7 +40,7 @@ def command(folder: Path, processes: int, *options: str) -> subprocess.Popen[str
 
 def trained(folder: Path, processes: int, *options: str) -> dict[str, Any]:
     process = command(folder, processes, *options)
-    out, _ = process.communicate(timeout=180)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 0, out
     found: dict[str, Any] = json.loads((folder / "result.json").read_text())
     return found
@@ -85,7 +85,7 @@ def test_a_checkpoint_resumes_on_another_number_of_processes(
 
 def test_an_error_in_one_process_ends_all(tmp_path: Path) -> None:
     process = command(tmp_path / "run", 2, "fails=true")
-    out, _ = process.communicate(timeout=90)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     assert "one process fails" in out
 
@@ -116,6 +116,6 @@ def test_a_killed_process_is_started_again_and_nothing_is_lost(tmp_path: Path, a
         ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
     ).stdout.split()
     os.kill(int(workers[-1]), signal.SIGKILL)
-    out, _ = process.communicate(timeout=180)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 0, out
     alike(json.loads((folder / "result.json").read_text()), alone)

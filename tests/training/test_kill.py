@@ -31,7 +31,7 @@ def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
 
 
 def finished(folder: Path, *options: str) -> dict[str, object]:
-    assert start(folder, *options).wait(240) == 0, (folder.parent / f"{folder.name}.log").read_text()
+    assert start(folder, *options).wait(600) == 0, (folder.parent / f"{folder.name}.log").read_text()
     found: dict[str, object] = json.loads((folder / "result.json").read_text())
     return found
 
@@ -91,6 +91,6 @@ def test_sigterm_ends_with_a_checkpoint(tmp_path: Path, undisturbed: dict[str, o
         assert process.poll() is None
         time.sleep(0.005)
     process.terminate()
-    assert process.wait(60) != 0
+    assert process.wait(300) != 0
     assert len(checkpoints.checkpoints_in(folder)) == 1
     assert finished(folder, "save_steps=1000") == undisturbed

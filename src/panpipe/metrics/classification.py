@@ -126,7 +126,7 @@ def matthews_correlation(predictions: Any, references: Any, *, sample_weight: An
     total, right = counts.true.sum(), counts.right.sum()
     of_guesses = total**2 - counts.guessed @ counts.guessed
     of_truths = total**2 - counts.true @ counts.true
-    if of_guesses * of_truths == 0:
+    if min(np.count_nonzero(counts.guessed), np.count_nonzero(counts.true)) < 2:
         return 0.0
     return float((right * total - counts.true @ counts.guessed) / np.sqrt(of_guesses * of_truths))
 
