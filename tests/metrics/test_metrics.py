@@ -342,3 +342,7 @@ def test_a_missing_sacrebleu_is_answered_with_how_to_install_it(monkeypatch: pyt
 def test_one_label_only_has_no_correlation_whatever_the_weights() -> None:
     weights = [1.0, 1.0, 1.0, 1.6060874106474765, 1.1780471160709873]
     assert metrics.matthews_correlation([0] * 5, [0, 0, 0, 1, 0], sample_weight=weights) == 0.0
+
+
+def test_very_small_numbers_are_correlated_too() -> None:
+    assert metrics.pearson([1e-200, 2e-200, 3e-200], [1.0, 2.0, 3.0]) == pytest.approx(1.0)

@@ -22,11 +22,13 @@ def pearson(predictions: Any, references: Any) -> float:
     """
     guesses, truths = _columns(predictions, references)
     sides = [side - side.mean() for side in (guesses, truths)]
-    norms = [float(np.linalg.norm(side)) for side in sides]
-    for name, side, norm in zip(("predictions", "references"), (guesses, truths), norms, strict=True):
-        if norm <= 1e-13 * abs(side.mean()):
+    scales = [float(np.abs(side).max()) for side in sides]  # squares of very small numbers would vanish
+    for name, side, scale in zip(("predictions", "references"), (guesses, truths), scales, strict=True):
+        if scale <= 1e-13 * abs(side.mean()):
             _log.warning("all %s are equal: their correlation is not defined (NaN).", name)
             return float("nan")
+    sides = [side / scale for side, scale in zip(sides, scales, strict=True)]
+    norms = [float(np.linalg.norm(side)) for side in sides]
     return float(np.clip((sides[0] / norms[0]) @ (sides[1] / norms[1]), -1.0, 1.0))
 
 
