@@ -23,6 +23,7 @@ from panpipe.training.collators import (
     ragged_from_rectangles,
     ragged_inputs,
 )
+from panpipe.training.feed import collated, padded
 from panpipe.training.masking import sentinels_of
 from tests.models.tiny import made
 
@@ -291,13 +292,13 @@ def test_labels_of_unequal_length_point_to_the_collator_for_them() -> None:
 def test_what_a_collator_padded_is_left_out_again(head: str) -> None:
     model = made("bert", head)
     rows = features([0, 1, 2, 0] if head == "sequence-classification" else per_token())
-    padded = DataCollatorForTokenClassification(tokenizer(), return_tensors="np", pad_to_multiple_of=8)
+    collator = DataCollatorForTokenClassification(tokenizer(), return_tensors="np", pad_to_multiple_of=8)
     if head == "sequence-classification":
         rectangles: Any = DataCollatorWithPadding(tokenizer(), return_tensors="np", pad_to_multiple_of=8)(rows)
     else:
-        rectangles = padded(rows)
+        rectangles = collator(rows)
     assert rectangles["input_ids"].shape == (4, 8)
-    assert same(ragged_from_rectangles(rectangles, model), padded.ragged(rows, model, []))
+    assert same(ragged_from_rectangles(rectangles, model), collator.ragged(rows, model, []))
 
 
 @pytest.mark.parametrize("config", ["bart", "mbart", "t5", "marian", "m2m_100"])
@@ -441,3 +442,31 @@ def test_denoising_asks_for_the_text_itself() -> None:
         assert set(source) - {tok.mask_token_id} <= set(row["input_ids"])
     assert tok.mask_token_id in batch["input_ids"]
     assert (batch["decoder_input_ids"][:, 0] == 3).all()
+
+
+# -- collators of one's own ------------------------------------------------------------------------------------------
+
+
+def test_a_collator_derived_from_ours_that_changes_the_call_is_called() -> None:
+    class Relabels(DataCollatorWithPadding):
+        def __call__(self, features: Any) -> Any:
+            return super().__call__([{**feature, "labels": 2} for feature in features])
+
+    class Counts(DataCollatorWithPadding):
+        def ragged(self, features: Any, model: Any, seeds: Any) -> Any:
+            return super().ragged([{**feature, "labels": 1} for feature in features], model, seeds)
+
+    model, rows = made("bert", "sequence-classification"), features([0, 1, 0, 1])
+    for kind, labels in ((Relabels, [2] * 4), (Counts, [1] * 4), (DataCollatorWithPadding, [0, 1, 0, 1])):
+        assert collated(kind(tokenizer()), rows, model, [0] * 4).labels.tolist() == labels
+
+
+def test_rectangles_can_be_drawn_from_the_seeds_of_their_rows() -> None:
+    collator = DataCollatorForLanguageModeling(tokenizer(), mlm_probability=0.5, return_tensors="np")
+    model = made("bert", "masked-lm")
+    together = padded(collator, encoded(), model, [11, 12, 13, 14])
+    collator(encoded())
+    again = padded(collator, encoded()[1:], model, [12, 13, 14])
+    width = again.inputs["labels"].shape[1]
+    assert (together.inputs["labels"][1:, :width] == again.inputs["labels"]).all()
+    assert together.num_terms == (together.inputs["labels"] != -100).sum()

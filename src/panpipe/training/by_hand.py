@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..batch import Batch
 from ..errors import InputError, MissingDependency, ShapeError
-from .batches import IGNORED, TrainingBatch
+from .batches import IGNORED, TrainingBatch, as_numpy
 
 if TYPE_CHECKING:
     from ..models.model import Model
@@ -42,7 +42,7 @@ def labelled(model: Model, batch: Batch, rows: Array, shape: tuple[int, int], la
     they are ignored; so are answers that lie there, or outside.
     Raises ShapeError, InputError.
     """
-    given = {name: np.asarray(v.detach().cpu() if hasattr(v, "detach") else v) for name, v in labels.items()}
+    given = {name: as_numpy(value) for name, value in labels.items()}
     if model.head == "question-answering":
         columns = [_places(name, values, rows, shape) for name, values in given.items()]
         return TrainingBatch(batch, np.stack(columns, 1))

@@ -25,11 +25,11 @@ from ..errors import InvalidArgument, UnknownArgument
 from ..models.model import Model
 from . import checkpoints, outputs, resuming, snapshots
 from .arguments import TrainingArguments
-from .batches import TrainingBatch
+from .batches import Padded, TrainingBatch
 from .collators import DataCollatorWithPadding, default_data_collator
 from .distributed import Processes
 from .evaluation import EvalPrediction, Evaluator, PredictionOutput
-from .feed import Feed, Rows, Step, by_name, collated, dataloader
+from .feed import Feed, Rows, Step, by_name, collated, dataloader, padded
 from .interruption import Interruption
 from .loggers import Logger, open_loggers
 from .lora import apply_lora, freeze
@@ -183,12 +183,12 @@ class Trainer:
         """One step of the optimizer."""
         args, state, processes = self.args, self.state, self.processes
         torch.manual_seed(step_seed(args.seed, state.global_step, processes.rank))
-        batches = [(rows, self._collate(rows)) for rows in step.batches]
-        counts = [sum(b.num_terms for _, b in batches), sum(b.num_tokens for _, b in batches), self._interruption.seen]
-        terms, tokens, interrupted = processes.sum(counts)
+        batches = [self._collate(rows) for rows in step.batches]
+        counts = [sum(b.num_terms for b in batches), sum(b.num_tokens for b in batches), len(batches)]
+        terms, tokens, count, interrupted = processes.sum([*counts, self._interruption.seen])
         loss = torch.zeros((), dtype=torch.float64, device=processes.device)
-        for rows, batch, share in self._equally_many(batches, feed):
-            part = self._loss(rows, batch, max(1.0, terms), len(batches)) * share
+        for batch, share in self._equally_many(batches, feed):
+            part = self._loss(batch, max(1.0, terms), count) * share
             self._scaler.scale(part).backward()
             loss += part.detach()
         parameters = [p for p in self._trainable().parameters() if p.requires_grad]
@@ -208,30 +208,30 @@ class Trainer:
             self.control.should_training_stop = self.control.should_save = self._is_interrupted = True
 
     def _equally_many(
-        self, batches: list[tuple[Rows, TrainingBatch]], feed: Feed
-    ) -> Iterator[tuple[Rows, TrainingBatch, float]]:
+        self, batches: list[TrainingBatch | Padded], feed: Feed
+    ) -> Iterator[tuple[TrainingBatch | Padded, float]]:
         """The batches, and what their loss is multiplied by.
 
         Where the weights are split all processes compute together: one that has fewer batches computes some in vain,
         and what is divided by the number of processes on the way is multiplied by it here.
         """
         most = max(self.processes.gather(len(batches))) if self._is_split else 0
-        yield from ((rows, batch, float(self.processes.size if self._is_split else 1)) for rows, batch in batches)
+        yield from ((batch, float(self.processes.size if self._is_split else 1)) for batch in batches)
         for _ in range(most - len(batches)):
-            rows = feed.any_batch()
-            yield rows, self._collate(rows), 0.0
+            yield self._collate(feed.any_batch()), 0.0
 
-    def _loss(self, rows: Rows, batch: TrainingBatch, terms: float, count: int) -> torch.Tensor:
-        """A batch's part of the step's loss.   terms: of the whole step.   count: of this process's batches."""
+    def _loss(self, batch: TrainingBatch | Padded, terms: float, count: float) -> torch.Tensor:
+        """A batch's part of the step's loss.   terms, count: of the whole step, its terms and its batches."""
         trainable = self._trainable()
-        if self.compute_loss_func is None and type(self).compute_loss is Trainer.compute_loss:
+        if isinstance(batch, TrainingBatch):
             logits = trainable(batch)
             smoothing = self.args.label_smoothing_factor
             kind = self.model.config.problem_type
             return loss_sum(self.model.head, logits, batch.labels, batch.batch, smoothing, kind) / terms
-        inputs = dict(self.data_collator(rows.rows))
+        device = self.processes.device
+        inputs = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch.inputs.items()}
         loss: torch.Tensor = self.compute_loss(trainable.model, inputs, num_items_in_batch=terms)
-        return loss if self.compute_loss_func is not None else loss / (count * self.processes.size)
+        return loss if self.compute_loss_func is not None else loss / count
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: float | None = None
@@ -248,8 +248,9 @@ class Trainer:
             loss = self.compute_loss_func(outputs_, labels, num_items_in_batch=num_items_in_batch)
         return (loss, outputs_) if return_outputs else loss
 
-    def _collate(self, rows: Rows) -> TrainingBatch:
-        return collated(self.data_collator, rows.rows, self.model, rows.seeds)
+    def _collate(self, rows: Rows) -> TrainingBatch | Padded:
+        is_own = self.compute_loss_func is not None or type(self).compute_loss is not Trainer.compute_loss
+        return (padded if is_own else collated)(self.data_collator, rows.rows, self.model, rows.seeds)
 
     def _set_learning_rate(self) -> None:
         if self._given_optimizers[0] is not None and self._given_optimizers[1] is not None:

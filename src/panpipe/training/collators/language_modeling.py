@@ -6,6 +6,7 @@ A call draws from the collator's own generator.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,27 +35,39 @@ __all__ = [
 Ints = npt.NDArray[np.int64]
 
 
-class Drawing:
-    """A collator that draws.   seed: of its calls; ragged batches have seeds of their own."""
+class Drawing(ABC):
+    """A collator that draws.   seed: of its calls; the Trainer gives each row a seed of its own."""
 
     makes_labels: ClassVar[bool] = True  # rows need none
     seed: int | None
 
+    @abstractmethod
     def changed(self, feature: Feature, random: np.random.Generator) -> dict[str, Any]:
         """The row with its labels."""
-        raise NotImplementedError
 
+    @abstractmethod
+    def laid(self, rows: Sequence[dict[str, Any]], return_tensors: str | None) -> BatchEncoding:
+        """Changed rows as rectangles."""
+
+    def __call__(self, features: Sequence[Any], return_tensors: str | None = None) -> BatchEncoding:
+        """The rectangles by name: input_ids, attention_mask, labels; decoder_input_ids if it has a decoder's model."""
+        return self.laid([self.changed(_feature(each), self._random) for each in features], return_tensors)
+
+    def rectangles(self, features: Sequence[Any], seeds: Sequence[int]) -> BatchEncoding:
+        """The same, each row drawn from its seed."""
+        return self.laid(self._drawn(features, seeds), None)
+
+    @abstractmethod
     def check(self, model: Model) -> None:
         """Raises InvalidArgument for a model that cannot learn from these labels."""
 
     def ragged(self, features: Sequence[Feature], model: Model, seeds: Sequence[int]) -> TrainingBatch:
         """The rows as a ragged batch, each drawn from its seed."""
         self.check(model)
-        rows = [self.changed(feature, generator(seed)) for feature, seed in zip(features, seeds, strict=True)]
-        return ragged(rows, model)
+        return ragged(self._drawn(features, seeds), model)
 
-    def _drawn(self, examples: Sequence[Any]) -> list[dict[str, Any]]:
-        return [self.changed(_feature(example), self._random) for example in examples]
+    def _drawn(self, features: Sequence[Any], seeds: Sequence[int]) -> list[dict[str, Any]]:
+        return [self.changed(_feature(each), generator(seed)) for each, seed in zip(features, seeds, strict=True)]
 
     @cached_property
     def _random(self) -> np.random.Generator:
@@ -99,9 +112,8 @@ class DataCollatorForLanguageModeling(Drawing):
         if self.mask_replace_prob + self.random_replace_prob > 1:
             raise InvalidArgument("mask_replace_prob and random_replace_prob are together more than 1.")
 
-    def __call__(self, features: Sequence[Any], return_tensors: str | None = None) -> BatchEncoding:
-        """The rectangles by name: input_ids, attention_mask, labels."""
-        rows = self._drawn(features)
+    def laid(self, rows: Sequence[dict[str, Any]], return_tensors: str | None) -> BatchEncoding:
+        """Changed rows as rectangles."""
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         labels = columns.pop("labels")
         made = padded(self.tokenizer, columns, True, None, self.pad_to_multiple_of)
@@ -181,10 +193,10 @@ class _Repairing(Drawing):
     return_tensors: str = "pt"
     seed: int | None = None
 
-    def __call__(self, features: Sequence[Any], return_tensors: str | None = None) -> BatchEncoding:
-        """The rectangles by name: input_ids, attention_mask, labels, and decoder_input_ids if it has the model."""
+    def laid(self, rows: Sequence[dict[str, Any]], return_tensors: str | None) -> BatchEncoding:
+        """Changed rows as rectangles."""
         pad = DataCollatorForSeq2Seq(self.tokenizer, self.model, pad_to_multiple_of=self.pad_to_multiple_of)
-        return pad(self._drawn(features), return_tensors or self.return_tensors)
+        return pad(rows, return_tensors or self.return_tensors)
 
     def check(self, model: Model) -> None:
         """Raises InvalidArgument for a model that cannot learn from these labels."""

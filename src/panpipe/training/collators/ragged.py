@@ -17,7 +17,7 @@ from ...errors import InputError, InvalidArgument, MissingKey, TooLong, did_you_
 from ...models.family import EncoderDecoderFamily
 from ...models.model import Model
 from ...tokenization.batch_encoding import to_python
-from ..batches import IGNORED, TrainingBatch
+from ..batches import IGNORED, TrainingBatch, as_numpy
 
 __all__ = ["DOCUMENTS", "LABEL_NAMES", "labels_of", "ragged", "ragged_from_rectangles", "ragged_inputs"]
 
@@ -80,7 +80,7 @@ def ragged_from_rectangles(rectangles: Mapping[str, Any], model: Model) -> Train
         raise InputError(
             f"the collator gave {_described(rectangles)}; expected a dictionary of input_ids, attention_mask, labels …"
         )
-    columns = {name: _numpy(value) for name, value in rectangles.items() if value is not None}
+    columns = {name: as_numpy(value) for name, value in rectangles.items() if value is not None}
     count = len(columns["input_ids"])
     columns = {name: value for name, value in columns.items() if value.ndim and len(value) == count}
     return ragged([{name: value[row] for name, value in columns.items()} for row in range(count)], model)
@@ -208,7 +208,7 @@ def _of_sequences(labels: Sequence[Any], features: Sequence[Feature], model: Mod
     if isinstance(labels[0], str):
         labels = [_number_of(label, place, features, model) for place, label in enumerate(labels)]
     try:
-        values = np.array([_numpy(label) for label in labels])
+        values = np.array([as_numpy(label) for label in labels])
     except ValueError:
         raise InputError(
             "the rows of the batch have label lists of different lengths; each needs one per class."
@@ -317,7 +317,7 @@ def _spans(features: Sequence[Feature], laid: _Laid) -> Array:
             raise _missing(feature, wanted, "question-answering")
     return np.array(
         [
-            [laid.place(row, int(_numpy(feature[name]).reshape(-1)[0])) for name in wanted]
+            [laid.place(row, int(as_numpy(feature[name]).reshape(-1)[0])) for name in wanted]
             for row, feature in enumerate(features)
         ],
         np.int64,
@@ -370,15 +370,10 @@ def _without_end(labels: Array, features: Sequence[Feature], place: int) -> Arra
 # -- values ----------------------------------------------------------------------------------------------------------
 
 
-def _numpy(value: Any) -> Array:
-    """A number, list, array or tensor as an array."""
-    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
-
-
 def _ints(value: Any, name: str) -> Array:
     """int64 [n].   Raises InputError."""
     try:
-        array = _numpy(value)
+        array = as_numpy(value)
     except ValueError:
         array = np.zeros((), object)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iub"):

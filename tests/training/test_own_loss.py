@@ -1,0 +1,120 @@
+"""Losses of one's own: what they are given, and that the model's own would not be in their way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs it")
+
+from panpipe.models import BertConfig, BertForMaskedLM, BertForSequenceClassification  # noqa: E402
+from panpipe.training.arguments import TrainingArguments  # noqa: E402
+from panpipe.training.batches import Padded  # noqa: E402
+from panpipe.training.collators import DataCollatorForLanguageModeling, DataCollatorWithPadding  # noqa: E402
+from panpipe.training.trainer import Trainer  # noqa: E402
+
+from .test_collators import encoded, tokenizer  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+CONFIG = BertConfig(
+    hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, vocab_size=400, num_labels=3,
+    hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+)  # fmt: skip
+
+
+def arguments(folder: Path, **changes: Any) -> TrainingArguments:
+    given = {"max_steps": 2, "save_strategy": "no", "use_cpu": True, "disable_tqdm": True, "energy": False}
+    return TrainingArguments(folder, **{**given, **changes})
+
+
+def rows(**columns: Any) -> list[dict[str, Any]]:
+    """Four texts, one of them Korean, with columns of the caller's."""
+    return [row | {name: values[i] for name, values in columns.items()} for i, row in enumerate(encoded())]
+
+
+class Stacking(DataCollatorWithPadding):
+    """Knows a column that the head does not."""
+
+    calls = 0
+
+    def __call__(self, features: Any) -> Any:
+        type(self).calls += 1
+        padded = super().__call__([{**feature, "shares": 0} for feature in features])
+        return {"labels": torch.tensor([feature["shares"] for feature in features])} | {
+            n: v for n, v in padded.items() if n != "shares"
+        }
+
+
+def test_labels_that_the_head_would_refuse_are_one_s_own_affair(tmp_path: Path) -> None:
+    """Shares of each class sum to 1: no class, no regression. The batch is collated once, as rectangles."""
+    seen: list[float] = []
+
+    def soft(outputs: Any, labels: Any, num_items_in_batch: float) -> Any:
+        seen.append(num_items_in_batch)
+        return torch.nn.functional.cross_entropy(outputs.logits, labels, reduction="sum") / len(labels)
+
+    shares = [[0.5, 0.5, 0.0], [0.2, 0.2, 0.6], [1.0, 0.0, 0.0], [0.0, 0.1, 0.9]]
+    Stacking.calls = 0
+    model = BertForSequenceClassification.from_config(CONFIG)
+    Trainer(model, arguments(tmp_path), Stacking(tokenizer()), rows(shares=shares), compute_loss_func=soft).train()
+    assert seen == [12, 12]
+    assert Stacking.calls == 2
+
+
+def test_rows_without_labels_are_learned_from_too(tmp_path: Path) -> None:
+    class Sharper(Trainer):
+        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **more: Any) -> Any:
+            assert "labels" not in inputs
+            found.append(more["num_items_in_batch"])
+            return torch.distributions.Categorical(logits=model(**inputs).logits).entropy().mean()
+
+    found: list[float] = []
+    model = BertForSequenceClassification.from_config(CONFIG)
+    args = arguments(tmp_path, max_steps=30, learning_rate=1e-2, logging_steps=1)
+    trainer = Sharper(model, args, DataCollatorWithPadding(tokenizer()), rows())
+    trainer.train()
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert losses[-1] < 0.5 * losses[0]
+    assert found[0] == 4
+    assert trainer.state.tokens_seen == 30 * sum(len(row["input_ids"]) for row in rows())
+
+
+def test_masks_are_drawn_by_row_and_epoch_whatever_the_loss(tmp_path: Path) -> None:
+    """So one's own loss sees what the model's own sees, though the collator draws otherwise when it is called."""
+
+    def own(outputs: Any, labels: Any, num_items_in_batch: float) -> Any:
+        logits, wanted = outputs.logits.flatten(0, 1), labels.flatten()
+        return torch.nn.functional.cross_entropy(logits, wanted, reduction="sum") / num_items_in_batch
+
+    found = []
+    for name, loss in (("plain", None), ("own", own)):
+        collator = DataCollatorForLanguageModeling(tokenizer(), mlm_probability=0.5, random_replace_prob=0.0)
+        model = BertForMaskedLM.from_config(CONFIG)
+        args = arguments(tmp_path / name, per_device_train_batch_size=2, gradient_accumulation_steps=2)
+        trainer = Trainer(model, args, collator, rows(), compute_loss_func=loss)
+        trainer.train()
+        found.append(trainer.state.loss_sum)
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("labels", "head", "terms", "tokens"),
+    [
+        (np.array([0, 2]), "sequence-classification", 2, 5),
+        (np.array([0, -100]), "sequence-classification", 1, 5),
+        (torch.tensor([[5, 6, 7], [8, 9, -100]]), "causal-lm", 3, 5),
+        (torch.tensor([[5, 6, 7], [8, 9, -100]]), "seq2seq-lm", 5, 10),
+        (["가", "나"], "sequence-classification", 2, 5),
+        ([[1, 2, 3], [4]], "token-classification", 2, 5),
+        ({"a": 1}, "sequence-classification", 2, 5),
+        (None, "sequence-classification", 2, 5),
+    ],
+)
+def test_what_can_be_counted_is_a_term(labels: Any, head: str, terms: int, tokens: int) -> None:
+    mask = torch.tensor([[1, 1, 1], [1, 1, 0]])
+    given = Padded.of({"input_ids": mask * 7, "attention_mask": mask, "labels": labels}, 2, head)
+    assert (given.num_terms, given.num_tokens) == (terms, tokens)
