@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Listed
 from typing import Any
@@ -12,17 +13,17 @@ from .columns import BOOL, FLOAT, INT, JSON, NULL, STRING, Kind, list_of
 __all__ = ["ClassLabel", "Feature", "Features", "List", "Sequence", "Value", "feature_from_json", "feature_of"]
 
 
-class Feature:
+class Feature(ABC):
     """What one column, or the items of its lists, mean."""
 
     @property
+    @abstractmethod
     def kind(self) -> Kind:
         """How it is kept."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_json(self) -> Any:
         """A JSON value from which feature_from_json makes it again."""
-        raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Feature) and type(self) is type(other) and self.to_json() == other.to_json()

@@ -10,6 +10,7 @@ import csv
 import io
 import itertools
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from ..errors import DataError, InvalidArgument, UnknownArgument, did_you_mean
 from .opening import Limits, decoded_lines
 
-__all__ = ["Block", "CsvOptions", "JsonOptions", "Options", "TextOptions", "options_of"]
+__all__ = ["Block", "CsvOptions", "JsonOptions", "Options", "TextOptions", "check_options", "options_of"]
 
 MOST_CHARACTERS = 1 << 27  # of a field: a quotation mark that is never closed must not fill the memory
 _CHUNK = 1 << 16  # characters of JSON that are read at a time
@@ -39,24 +40,28 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(ABC):
     """How files of a format are read."""
 
     encoding: str = "utf-8"
 
+    @abstractmethod
     def blocks(self, stream: io.BufferedReader, name: str) -> Iterator[Block]:
         """The rows."""
-        raise NotImplementedError
 
 
 def options_of(kind: type[Options], given: dict[str, Any]) -> Options:
     """The options with what was given.   Raises UnknownArgument."""
-    known = [option.name for option in fields(kind)]
+    check_options(given, [option.name for option in fields(kind)])
+    return kind(**given)
+
+
+def check_options(given: Iterable[str], known: Sequence[str]) -> None:
+    """Raises UnknownArgument."""
     for name in given:
         if name not in known:
             near = did_you_mean(name, known)
             raise UnknownArgument(f"there is no option {name!r} for this format.{near} Options: {', '.join(known)}.")
-    return kind(**given)
 
 
 def _blocks(rows: Iterable[Row]) -> Iterator[tuple[list[int], list[Any]]]:

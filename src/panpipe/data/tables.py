@@ -16,7 +16,7 @@ from .columns import FLOAT, INT, NULL, STRING, Column, Kind, join
 from .features import Feature
 from .files import FORMATS
 from .opening import decompressed
-from .reading import Block, CsvOptions, JsonOptions, Options, TextOptions, options_of
+from .reading import Block, CsvOptions, JsonOptions, Options, TextOptions, check_options, options_of
 from .rows import built
 from .sources import DataFile
 from .storing import TableWriter
@@ -52,8 +52,7 @@ class Reader:
         }
         if kind in ("parquet", "arrow"):
             columns = options.pop("usecols", None)
-            if options:
-                options_of(Options, {**options, "encoding": "utf-8"} if "encoding" in options else options)
+            check_options(options, ["encoding"])
             return Reader(kind, None, None if columns is None else tuple(columns), is_strict)
         if format == "tsv":
             options.setdefault("delimiter", "\t")
