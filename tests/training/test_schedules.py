@@ -47,6 +47,7 @@ def test_plateau_falls_when_nothing_improves() -> None:
     assert plateau([1.0, 0.9, 0.8], patience=1) == 1.0
     assert plateau([1.0, 1.1, 1.2], patience=1, factor=0.5) == 0.5
     assert plateau([0.5, 0.6, 0.7], patience=0, factor=0.5, is_greater_better=True) == 1.0
+    assert plateau([math.nan, 0.9, 0.8], patience=1, factor=0.5) == 1.0
 
 
 def test_mistakes_are_named() -> None:

@@ -25,9 +25,10 @@ from .batches import IGNORED
 from .collators.ragged import labels_of, ragged_inputs
 from .distributed import Processes
 from .feed import collated
+from .loggers import plain
 from .objectives import loss_sum
 from .order import example_seeds
-from .outputs import shows_progress
+from .state import shows_progress
 
 __all__ = ["EvalPrediction", "Evaluator", "PredictionOutput"]
 
@@ -124,7 +125,7 @@ class Evaluator:
         laid, right = (_rectangles(_merged(self.processes.gather(found))) for found in (predictions, labels))
         if self.compute_metrics is not None and right is not None:
             found = self.compute_metrics(EvalPrediction(laid, right))
-            metrics |= {name if name.startswith(f"{prefix}_") else f"{prefix}_{name}": v for name, v in found.items()}
+            metrics |= {n if n.startswith(f"{prefix}_") else f"{prefix}_{n}": v for n, v in plain(found).items()}
         return PredictionOutput(laid, right, metrics)
 
     def _bar(self, rows: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,14 +13,14 @@ from ..errors import InvalidArgument, MissingDependency, did_you_mean
 if TYPE_CHECKING:
     from .arguments import TrainingArguments
 
-__all__ = ["JsonLines", "Logger", "open_loggers"]
+__all__ = ["JsonLines", "Logger", "open_loggers", "plain"]
 
 
 class Logger(Protocol):
     """Anything with these two; give one in `report_to`."""
 
-    def log(self, values: dict[str, float], step: int) -> None:
-        """Numbers of a step."""
+    def log(self, values: dict[str, Any], step: int) -> None:
+        """Numbers of a step; of metrics also what else JSON can hold."""
 
     def close(self) -> None:
         """The run is over."""
@@ -37,7 +37,7 @@ class JsonLines:
             kept = [line for line in lines if line and _step(line) <= from_step]
         path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
 
-    def log(self, values: dict[str, float], step: int) -> None:
+    def log(self, values: dict[str, Any], step: int) -> None:
         """Add a line."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}, ensure_ascii=False) + "\n")
@@ -58,8 +58,10 @@ class _TensorBoard:
         writer = _imported("torch.utils.tensorboard", "tensorboard").SummaryWriter
         self._writer = writer(log_dir=str(Path(args.output_dir) / "runs" / (args.run_name or "run")))
 
-    def log(self, values: dict[str, float], step: int) -> None:
+    def log(self, values: dict[str, Any], step: int) -> None:
         for name, value in values.items():
+            if not isinstance(value, (int, float)):
+                continue  # it can only draw numbers
             kind, _, rest = name.partition("_")
             self._writer.add_scalar(f"{kind}/{rest}" if kind == "eval" else f"train/{name}", value, step)
 
@@ -74,7 +76,7 @@ class _Run:
         self._package = _imported(package, package)
         self._package.init(project="panpipe", name=args.run_name, config=args.to_dict())
 
-    def log(self, values: dict[str, float], step: int) -> None:
+    def log(self, values: dict[str, Any], step: int) -> None:
         self._package.log(values, step=step)
 
     def close(self) -> None:
@@ -86,6 +88,17 @@ _BY_NAME: dict[str, Callable[[TrainingArguments], Logger]] = {
     "wandb": lambda args: _Run("wandb", args),
     "trackio": lambda args: _Run("trackio", args),
 }
+
+
+def plain(value: Any) -> Any:
+    """The same as JSON can hold it, also what is nested: NumPy's and PyTorch's numbers and arrays as Python's."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return value if value is None or isinstance(value, (str, int, float)) else str(value)
 
 
 def open_loggers(args: TrainingArguments, from_step: int) -> list[Logger]:

@@ -98,9 +98,9 @@ def _one_cycle(total: int, rise: int, start: float) -> Factor:
 
 def plateau(losses: Sequence[float], factor: float = 0.1, patience: int = 10, is_greater_better: bool = False) -> float:
     """What the peak is multiplied by after these evaluations: by `factor` each time `patience` were no better."""
-    best, bad, multiplier = None, 0, 1.0
+    best, bad, multiplier = -math.inf if is_greater_better else math.inf, 0, 1.0
     for value in losses:
-        if best is None or (value > best if is_greater_better else value < best):
+        if value > best if is_greater_better else value < best:
             best, bad = value, 0
         else:
             bad += 1

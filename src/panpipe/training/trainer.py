@@ -31,7 +31,7 @@ from .distributed import Processes
 from .evaluation import EvalPrediction, Evaluator, PredictionOutput
 from .feed import Feed, Rows, Step, by_name, collated, dataloader, padded
 from .interruption import Interruption
-from .loggers import Logger, open_loggers
+from .loggers import Logger, open_loggers, plain
 from .lora import apply_lora, freeze
 from .module import Trainable
 from .objectives import loss_sum
@@ -313,9 +313,9 @@ class Trainer:
         state.window_steps = 0
         self.log(logs)
 
-    def log(self, logs: Mapping[str, float], start_time: float | None = None) -> None:
+    def log(self, logs: Mapping[str, Any], start_time: float | None = None) -> None:
         """Note numbers of this step in the state, the log and the loggers."""
-        values = {**logs, "epoch": round(self.state.epoch, 4)}
+        values = {**plain(logs), "epoch": round(self.state.epoch, 4)}
         self.state.log_history.append({**values, "step": self.state.global_step})
         for logger in self._loggers:
             logger.log(values, self.state.global_step)
@@ -535,7 +535,7 @@ class Trainer:
                 raise InvalidArgument(f"metric_for_best_model is {key!r}; an evaluation gives {', '.join(metrics)}.")
             return
         value, best = metrics[key], state.best_metric
-        if best is not None and not (value > best if is_greater else value < best):
+        if math.isnan(value) or (best is not None and not (value > best if is_greater else value < best)):
             return
         state.best_metric, state.best_global_step = value, state.global_step
         if args.load_best_model_at_end or args.save_strategy == "best":
