@@ -71,17 +71,9 @@ def _version(name: str) -> str | None:
 
 
 def _machine() -> dict[str, Any]:
-    return {"system": platform.platform(), "processor": _processor(), "cpus": os.cpu_count()}
+    from ..carbon.estimates import processor_name
 
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:  # not Linux
-        pass
-    return platform.processor() or platform.machine()
+    return {"system": platform.platform(), "processor": processor_name(), "cpus": os.cpu_count()}
 
 
 def _engine(problems: list[str]) -> tuple[dict[str, Any], Any]:

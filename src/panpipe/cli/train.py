@@ -78,7 +78,7 @@ def _trained(parsed: argparse.Namespace, values: dict[str, Any], output: str) ->
 
 
 def _searched(parsed: argparse.Namespace, values: dict[str, Any]) -> Any:
-    """Trials in folders of their own; each is trained as this command would."""
+    """Trials in folders of their own; each is trained as this command would. Their energy the search counts."""
     from ..training.search import parse_space, search
     from ..training.tasks import task_named
 
@@ -86,7 +86,7 @@ def _searched(parsed: argparse.Namespace, values: dict[str, Any]) -> Any:
     parsed.resume = True  # a trial that was killed goes on
 
     def run(parameters: dict[str, Any], folder: Path) -> dict[str, Any]:
-        metrics: dict[str, Any] = _trained(parsed, {**values, **parameters}, str(folder)).metrics
+        metrics: dict[str, Any] = _trained(parsed, {**values, **parameters, "energy": False}, str(folder)).metrics
         if not metrics:
             raise InvalidArgument("a search needs data to evaluate by: give --eval-data.")
         return metrics

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ..errors import InvalidArgument, UnknownArgument, did_you_mean
 
@@ -42,63 +42,56 @@ _OLD_NAMES = {
     "push_to_hub_token": "hub_token",
 }
 _WITHOUT_EFFECT = {
-    name: reason
-    for names, reason in (
-        (("do_train", "do_eval", "do_predict"), "call train(), evaluate() or predict()"),
-        (("logging_dir",), "TensorBoard's files are in output_dir/runs"),
+    **dict.fromkeys(("do_train", "do_eval", "do_predict"), "call train(), evaluate() or predict()"),
+    "logging_dir": "TensorBoard's files are in output_dir/runs",
+    **dict.fromkeys(
         (
-            (
-                "dataloader_num_workers",
-                "dataloader_pin_memory",
-                "dataloader_persistent_workers",
-                "dataloader_prefetch_factor",
-                "remove_unused_columns",
-                "label_names",
-                "ignore_data_skip",
-                "accelerator_config",
-                "ddp_find_unused_parameters",
-                "ddp_bucket_cap_mb",
-                "ddp_backend",
-                "local_rank",
-                "eval_accumulation_steps",
-                "length_column_name",
-                "save_safetensors",
-                "torch_compile",
-                "torch_empty_cache_steps",
-                "tf32",
-                "half_precision_backend",
-                "fp16_opt_level",
-                "bf16_full_eval",
-                "fp16_full_eval",
-                "gradient_checkpointing_kwargs",
-                "include_inputs_for_metrics",
-                "include_num_input_tokens_seen",
-                "include_tokens_per_second",
-                "log_level",
-                "log_level_replica",
-                "log_on_each_node",
-                "logging_nan_inf_filter",
-                "average_tokens_across_devices",
-                "sortish_sampler",
-                "auto_find_batch_size",
-                "restore_callback_states_from_checkpoint",
-                "use_mps_device",
-                "jit_mode_eval",
-                "skip_memory_metrics",
-                "hub_strategy",
-                "hub_always_push",
-                "batch_eval_metrics",
-                "eval_use_gather_object",
-                "prediction_loss_only",
-                "disable_tqdm_bars",
-            ),
-            "there is nothing for it to change here",
+            "dataloader_num_workers",
+            "dataloader_pin_memory",
+            "dataloader_persistent_workers",
+            "dataloader_prefetch_factor",
+            "remove_unused_columns",
+            "label_names",
+            "ignore_data_skip",
+            "accelerator_config",
+            "ddp_find_unused_parameters",
+            "ddp_bucket_cap_mb",
+            "ddp_backend",
+            "local_rank",
+            "eval_accumulation_steps",
+            "length_column_name",
+            "save_safetensors",
+            "torch_compile",
+            "torch_empty_cache_steps",
+            "tf32",
+            "half_precision_backend",
+            "fp16_opt_level",
+            "bf16_full_eval",
+            "fp16_full_eval",
+            "gradient_checkpointing_kwargs",
+            "include_inputs_for_metrics",
+            "include_num_input_tokens_seen",
+            "include_tokens_per_second",
+            "log_level",
+            "log_level_replica",
+            "log_on_each_node",
+            "logging_nan_inf_filter",
+            "average_tokens_across_devices",
+            "sortish_sampler",
+            "auto_find_batch_size",
+            "restore_callback_states_from_checkpoint",
+            "use_mps_device",
+            "jit_mode_eval",
+            "skip_memory_metrics",
+            "hub_strategy",
+            "hub_always_push",
+            "batch_eval_metrics",
+            "eval_use_gather_object",
+            "prediction_loss_only",
         ),
-    )
-    for name in names
+        "there is nothing for it to change here",
+    ),
 }
-
-A = TypeVar("A", bound="TrainingArguments")
 
 
 @dataclass
@@ -210,8 +203,8 @@ class TrainingArguments:
 
     def __post_init__(self) -> None:
         for name in ("eval_strategy", "logging_strategy", "save_strategy"):
-            value = getattr(getattr(self, name), "value", getattr(self, name))
-            setattr(self, name, _one_of(name, value, (*STRATEGIES, "best") if name == "save_strategy" else STRATEGIES))
+            choices = (*STRATEGIES, "best") if name == "save_strategy" else STRATEGIES
+            setattr(self, name, _one_of(name, _word(getattr(self, name)), choices))
         self.lr_scheduler_type = _one_of("lr_scheduler_type", _word(self.lr_scheduler_type), SCHEDULES)
         self.optim = _one_of("optim", _word(self.optim), OPTIMIZERS)
         self.report_to = _loggers(self.report_to)
@@ -237,11 +230,6 @@ class TrainingArguments:
             raise InvalidArgument('load_best_model_at_end needs evaluations: give eval_strategy="epoch" or "steps".')
 
     # -- what follows from them --------------------------------------------------------------------------------------
-
-    @property
-    def train_batch_size(self) -> int:
-        """Examples in a batch of one process."""
-        return self.per_device_train_batch_size
 
     @property
     def best_metric(self) -> tuple[str, bool]:
@@ -314,11 +302,8 @@ def _word(value: Any) -> Any:
 
 
 def _loggers(given: Any) -> tuple[Any, ...]:
-    if given in (None, "none", "all") or given == [
-        "none"
-    ]:  # "all" is what old courses had by default: whatever there is
-        return ()
-    return tuple(given) if isinstance(given, (list, tuple)) else (given,)
+    found = tuple(given) if isinstance(given, (list, tuple)) else (given,)
+    return () if found in ((None,), ("none",), ("all",)) else found  # "all" is what old courses had by default
 
 
 def _one_of(name: str, value: Any, choices: Sequence[str]) -> str:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
-from ..errors import MissingDependency, PanpipeError
+from ..errors import MissingDependency, PanpipeError, TrainingError
 
 __all__ = ["Processes"]
 
 _log = logging.getLogger("panpipe")
+T = TypeVar("T")
 
 BUCKET_BYTES = 32 << 20
 """Gradients are summed over the processes in pieces of about this size."""
@@ -82,25 +83,23 @@ class Processes:
         torch.distributed.all_gather_object(found, value)
         return found
 
-    def from_main(self, value: Any) -> Any:
-        """The main process's value, for all."""
+    def on_main(self, work: Callable[[], T]) -> T:
+        """The main process does it, and all get what it returns; an error there is an error for all."""
         if self.size == 1:
-            return value
-        held = [value]
-        torch.distributed.broadcast_object_list(held, src=0)
-        return held[0]
-
-    def on_main(self, work: Callable[[], None]) -> None:
-        """The main process does it; an error there is an error for all, and nobody waits for ever."""
-        error: Exception | None = None
+            return work()
+        held: list[Any] = [None, None]
         if self.is_main:
             try:
-                work()
-            except PanpipeError as raised:
-                error = raised
-        error = self.from_main(error)
-        if error is not None:
-            raise error
+                held[0] = work()
+            except PanpipeError as error:
+                held[1] = error
+            except Exception as error:  # the others must not wait for ever
+                torch.distributed.broadcast_object_list([None, TrainingError(f"the main process: {error!r}")], src=0)
+                raise
+        torch.distributed.broadcast_object_list(held, src=0)
+        if held[1] is not None:
+            raise held[1]
+        return held[0]  # type: ignore[no-any-return]
 
     def wait(self) -> None:
         """Until all are here."""

@@ -76,6 +76,7 @@ class Feed:
         self.rank = rank
         self.size = size
         self.is_stream = not hasattr(dataset, "__len__")
+        self._known: tuple[int, list[Indices]] | None = None
         if self.is_stream and args.max_steps <= 0:
             raise InvalidArgument("the training data are a stream of unknown length: give max_steps.")
         if not self.is_stream and not len(dataset):
@@ -92,17 +93,28 @@ class Feed:
 
     def total_steps(self) -> int:
         """The steps of the run."""
+        epochs = self.args.num_train_epochs
         if self.args.max_steps > 0:
             return self.args.max_steps
-        return math.ceil(self.args.num_train_epochs * self.steps_in_epoch())
+        if not self.args.max_tokens_per_batch:
+            return math.ceil(epochs * self.steps_in_epoch())
+        each = ((min(1.0, epochs - e), self.steps_in_epoch(e)) for e in range(math.ceil(epochs)))  # not all as many
+        return math.ceil(sum(share * steps for share, steps in each))
 
-    def steps(self, epoch: int, steps_done: int, examples_done: int) -> Iterator[Step]:
-        """The steps of an epoch from a place in it on."""
+    def num_epochs(self) -> int:
+        """The epochs that the run begins; 0 for a stream: nobody knows."""
+        if self.args.max_steps <= 0:
+            return math.ceil(self.args.num_train_epochs)
+        return 0 if self.is_stream else math.ceil(self.args.max_steps / self.steps_in_epoch())
+
+    def steps(self, epoch: int, examples_done: int) -> Iterator[Step]:
+        """The steps of an epoch from an example of it on."""
         if self.is_stream:
             yield from self._stream(epoch, examples_done)
             return
         batches = self._batches(epoch)
-        for start in range(steps_done * self._per_step, len(batches), self._per_step):
+        ends = np.cumsum([len(batch) for batch in batches])
+        for start in range(int(np.searchsorted(ends, examples_done, "right")), len(batches), self._per_step):
             group = batches[start : start + self._per_step]
             mine = [self._rows(epoch, indices.tolist()) for indices in group[self.rank :: self.size]]
             yield Step(mine, sum(map(len, group)), start + self._per_step >= len(batches))
@@ -128,6 +140,8 @@ class Feed:
 
     def any_batch(self) -> Rows:
         """Some batch, for a process that has none while others compute."""
+        if self.is_stream:
+            return Rows(_next(iter(self.dataset), 1), self._seeds(0, [0]))
         return self._rows(0, [0])
 
     def _rows(self, epoch: int, indices: list[int]) -> Rows:
@@ -137,6 +151,12 @@ class Feed:
         return example_seeds(self.args.seed, epoch, indices)
 
     def _batches(self, epoch: int) -> list[Indices]:
+        """The batches of an epoch; those of the last that was asked for are remembered."""
+        if self._known is None or self._known[0] != epoch:
+            self._known = epoch, self._made(epoch)
+        return self._known[1]
+
+    def _made(self, epoch: int) -> list[Indices]:
         args = self.args
         return epoch_batches(
             len(self.dataset),

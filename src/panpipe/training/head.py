@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from ..weights.safetensors_file import SafetensorsFile
 from ..weights.save import save_safetensors
 from ..weights.slots import LinearSlot, NormSlot, Slot, Tensors
 from .logistic import STRENGTHS, Floats, Logistic, best_l2, fit_logistic, folds_of
+from .state import shows_progress
 
 __all__ = ["FittedHead", "fit_head"]
 
@@ -271,8 +271,8 @@ def _features(
 
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     found = np.empty((len(ids), probe.config.num_labels), np.float32)
-    is_hidden = not sys.stderr.isatty() if disable_tqdm is None else disable_tqdm
-    with tqdm(total=len(ids), desc="reading", unit=" texts", disable=is_hidden, dynamic_ncols=True) as bar:
+    is_shown = shows_progress(disable_tqdm)
+    with tqdm(total=len(ids), desc="reading", unit=" texts", disable=not is_shown, dynamic_ncols=True) as bar:
         for begin in range(0, len(order), batch_size):
             some = order[begin : begin + batch_size]
             batch = Batch.of([ids[i] for i in some], None if types is None else [types[i] for i in some])

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import platform
-import sys
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from .. import __version__
-from ..carbon import EnergyMeter
+from ..carbon import EnergyMeter, EnergyResult
+from ..carbon.components import added
 from ..models.family import HEADS
 from .card import DataUsed, RunReport, model_card
 from .picture import loss_curve_svg
@@ -21,44 +23,54 @@ from .picture import loss_curve_svg
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-__all__ = ["energy_metrics", "metered", "push", "shows_progress", "write_card", "write_report"]
+__all__ = ["energy_metrics", "energy_used", "metered", "push", "write_card", "write_report"]
 
 _log = logging.getLogger("panpipe")
 
 PICTURE, CARD = "loss.svg", "README.md"
 
 
-def shows_progress(is_disabled: bool | None) -> bool:
-    """Is a bar to be drawn? Unless it was said: where stderr is a terminal."""
-    return sys.stderr is not None and sys.stderr.isatty() if is_disabled is None else not is_disabled
-
-
 @contextlib.contextmanager
-def metered(trainer: Trainer, is_resumed: bool) -> Iterator[EnergyMeter | None]:
-    """Counts the energy of the block, once for all processes of a machine."""
-    args = trainer.args
-    if not args.energy or not trainer.processes.is_first_here:
+def metered(trainer: Trainer) -> Iterator[EnergyMeter | None]:
+    """Counts the energy of the block, once for all processes of a machine; each machine has a row of its own."""
+    args, processes = trainer.args, trainer.processes
+    if not args.energy or not processes.is_first_here:
         yield None
         return
-    meter = EnergyMeter(args.run_name or "training", args.output_dir, trainer.state.run_id, args.country)
-    with meter:
+    run_id = trainer.state.run_id if processes.is_main else f"{trainer.state.run_id}-{processes.rank}"
+    with EnergyMeter(args.run_name or "training", args.output_dir, run_id, args.country) as meter:
         yield meter
 
 
-def energy_metrics(meter: EnergyMeter | None) -> dict[str, float]:
+def energy_used(trainer: Trainer) -> EnergyResult | None:
+    """What the machines of the run used together (all processes must ask); None where it was not counted."""
+    meter = trainer.energy
+    gathered = trainer.processes.gather(None if meter is None else meter.result)
+    results: list[EnergyResult] = [result for result in gathered if result is not None]
+    if not results:
+        return None
+    first, *others = results
+    components = first.components
+    for other in others:
+        components = tuple(added(components, other.components))
+    return replace(first, components=components, kg_co2e=sum(result.kg_co2e for result in results))
+
+
+def energy_metrics(used: EnergyResult | None) -> dict[str, float]:
     """The energy of the run, by name."""
-    if meter is None:
-        return {}
-    return {"train_energy_kwh": meter.result.kwh, "train_kg_co2e": meter.result.kg_co2e}
+    return {} if used is None else {"train_energy_kwh": used.kwh, "train_kg_co2e": used.kg_co2e}
 
 
 def write_report(trainer: Trainer) -> None:
-    """The picture of the loss, the card and the state, into the output folder."""
+    """The picture of the loss, the card and the state, into the output folder; the run is not lost where that fails."""
     folder = Path(trainer.args.output_dir)
     title = trainer.args.run_name or folder.name
-    (folder / PICTURE).write_text(loss_curve_svg(trainer.state.log_history, title=title), encoding="utf-8")
-    trainer.save_state()
-    write_card(trainer, {})
+    try:
+        (folder / PICTURE).write_text(loss_curve_svg(trainer.state.log_history, title=title), encoding="utf-8")
+        trainer.save_state()
+        write_card(trainer, {})
+    except OSError as error:  # a full disk
+        _log.warning("the card of the run was not written: %s. The model has its weights: save_model elsewhere.", error)
 
 
 def write_card(trainer: Trainer, more: Mapping[str, Any]) -> None:
@@ -73,7 +85,7 @@ def write_card(trainer: Trainer, more: Mapping[str, Any]) -> None:
         "arguments": {name: value for name, value in trainer.args.changed().items() if name != "output_dir"},
         "log_history": state.log_history,
         "metrics": _last_evaluation(state.log_history),
-        "energy": None if trainer.energy is None else trainer.energy.result,
+        "energy": trainer.energy_used,
         "hardware": f"{trainer.processes.size} × {trainer.processes.device.type}, {torch.get_num_threads()} threads",
         "versions": {"panpipe": __version__, "PyTorch": torch.__version__, "Python": platform.python_version()},
         "seconds": state.train_seconds,
@@ -119,7 +131,10 @@ def push(trainer: Trainer, message: str) -> str | None:
         )
     except Exception as error:  # whatever the network does, the run is not lost
         _log.warning(
-            "the upload failed (%s: %s). Again: hf upload %s %s", type(error).__name__, error, name, args.output_dir
+            "the upload failed (%s: %s). Again: %s",
+            type(error).__name__,
+            error,
+            shlex.join(["hf", "upload", name, str(args.output_dir)]),
         )
         return None
     return str(done)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .. import __version__
+from ..errors import TrainingError
 from ..models import loading
 from ..models.model import Model
 from ..weights.safetensors_file import SafetensorsFile
@@ -51,16 +52,36 @@ BEST = "best-"
 def folder_to_resume(resume: bool | str | Path | None, args: TrainingArguments, processes: Processes) -> Path | None:
     """The checkpoint to go on from, or None to begin.   Raises TrainingError, CorruptCheckpoint."""
     output = Path(args.output_dir)
-    folder = None
-    if isinstance(resume, (str, Path)):
-        folder = checkpoints.checked(Path(resume))
-    elif resume:
-        folder = checkpoints.newest_whole(output)
-        if folder is None:
+
+    def found() -> Path | None:
+        if isinstance(resume, (str, Path)):
+            return _complete(checkpoints.checked(Path(resume)))
+        if resume:
+            folder = checkpoints.newest_whole(output)
+            if folder is not None:
+                return _complete(folder)
             _log.info("there is no checkpoint in %s yet: the run begins.", output)
-    elif args.overwrite_output_dir and processes.is_main:
-        checkpoints.remove_old(output, 0)
-    return processes.from_main(folder)  # type: ignore[no-any-return]
+        elif args.overwrite_output_dir:
+            checkpoints.remove_old(output, 0)
+        return None
+
+    return processes.on_main(found)
+
+
+def _complete(folder: Path) -> Path:
+    """A checkpoint with all that a run goes on from.   Raises TrainingError for one of save_only_model."""
+    if _arguments_of(folder).get("save_only_model"):
+        raise TrainingError(
+            f"{folder} was saved with save_only_model=True: it has weights, but no optimizer's state to go on with. "
+            "Begin another run from it, with from_pretrained."
+        )
+    return folder
+
+
+def _arguments_of(folder: Path) -> dict[str, Any]:
+    """What the run of a checkpoint was told."""
+    given: dict[str, Any] = json.loads((folder / ARGUMENTS).read_text(encoding="utf-8"))
+    return given
 
 
 def load_weights(folder: Path, trainable: Trainable, model: Model, is_adapter: bool) -> None:
@@ -79,16 +100,34 @@ def load_state(folder: Path, trainer: Trainer) -> TrainerState:
     state = TrainerState.load_from_json(folder / STATE)
     if trainer.lr_scheduler is not None and state.scheduler:
         trainer.lr_scheduler.load_state_dict(state.scheduler)
-    trainer._scaler.load_state_dict(state.scaler)
+    if state.scaler:  # none where fp16 was off
+        trainer._scaler.load_state_dict(state.scaler)
+    if state.best_model_checkpoint is not None:
+        _find_best(state, folder.parent, trainer.processes)
     _warn_of_changes(folder, trainer, state)
     return state
+
+
+def _find_best(state: TrainerState, beside: Path, processes: Processes) -> None:
+    """The best weights where they are now: folders get moved. They are forgotten where they are no longer whole."""
+    written = Path(str(state.best_model_checkpoint))
+
+    def found() -> Path | None:
+        return next((p for p in (beside / written.name, written) if checkpoints.problem_of(p) is None), None)
+
+    best = processes.on_main(found)
+    state.best_model_checkpoint = None if best is None else str(best)
+    if best is None:
+        state.best_metric = state.best_global_step = None
+        if processes.is_main:
+            _log.warning("the best weights, %s, are gone or broken: the best from here on counts.", written)
 
 
 def _warn_of_changes(folder: Path, trainer: Trainer, state: TrainerState) -> None:
     """Say what keeps a resumed run from ending with the same bits."""
     before, now = checkpoints.manifest_of(folder), _environment(trainer.processes)
     changes = [f"{name} was {before.get(name)}, is {value}" for name, value in now.items() if before.get(name) != value]
-    kept = json.loads((folder / ARGUMENTS).read_text(encoding="utf-8"))
+    kept = _arguments_of(folder)
     given = json.loads(json.dumps(trainer.args.to_dict(), default=str))
     changes += [
         f"{name} was {kept.get(name)}, is {value}"
@@ -139,11 +178,12 @@ def save_checkpoint(folder: Path, trainer: Trainer) -> None:
     def on_main() -> None:
         about = {"step": state.global_step, "run_id": state.run_id, **_environment(trainer.processes)}
         checkpoints.write_checkpoint(folder, write, about)
-        best = state.best_model_checkpoint
-        checkpoints.remove_old(Path(trainer.args.output_dir), trainer.args.save_total_limit)
-        for other in Path(trainer.args.output_dir).glob(BEST + "*"):
-            if best is not None and other != Path(best):
-                checkpoints.remove(other)
+        output = Path(trainer.args.output_dir)
+        checkpoints.remove_old(output, trainer.args.save_total_limit)
+        if state.best_model_checkpoint is not None:
+            for other in output.glob(BEST + "*"):
+                if other.name != Path(state.best_model_checkpoint).name:
+                    checkpoints.remove(other)
 
     trainer.processes.on_main(on_main)
 

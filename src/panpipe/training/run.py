@@ -221,7 +221,7 @@ def _lora(given: Mapping[str, Any] | str | None) -> Any:
     from ..weights.adapters import LoraConfig
 
     values = dict(given) if isinstance(given, Mapping) else dict(map(_setting, given.split(",")))
-    return LoraConfig.from_dict(values) if hasattr(LoraConfig, "from_dict") else LoraConfig(**values)
+    return LoraConfig.from_dict(values)
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -237,6 +237,7 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def _estimated(trainer: Any) -> Plan:
     """The time of a few steps, for all of them."""
+    from .feed import Feed
     from .state import TrainerCallback
 
     times: list[float] = []
@@ -249,9 +250,7 @@ def _estimated(trainer: Any) -> Plan:
             times.append(time.perf_counter())
 
     args = trainer.args
-    per_step = args.per_device_train_batch_size * args.gradient_accumulation_steps * trainer.processes.size
-    of_epoch = math.ceil(len(trainer.train_dataset) / per_step)
-    total = args.max_steps if args.max_steps > 0 else math.ceil(args.num_train_epochs * of_epoch)
+    total = Feed(trainer.train_dataset, args, trainer.processes.rank, trainer.processes.size).total_steps()
     with tempfile.TemporaryDirectory() as folder:
         quiet = {
             "save_strategy": "no",

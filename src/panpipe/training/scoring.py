@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from ..models import Model, load_model
 from ..tokenization import AutoTokenizer
 from .predictions import outputs_of
 from .splits import some, split_to_evaluate, splits_of
+from .state import shows_progress
 from .tasks import TrainingTask, options_of, task_named
 from .tasks.base import Row
 
@@ -75,7 +75,7 @@ def _said(job: TrainingTask, rows: list[Row], batch_size: int) -> tuple[list[Any
     """For each row its features, and what the model says of them."""
     from tqdm import tqdm
 
-    is_shown = sys.stderr is not None and sys.stderr.isatty()
+    is_shown = shows_progress()
     with tqdm(desc="evaluating", unit=" rows", dynamic_ncols=True, leave=False, disable=not is_shown) as bar:
         if job.writes:
             from ..pipelines import pipeline

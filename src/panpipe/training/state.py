@@ -23,6 +23,7 @@ __all__ = [
     "TrainerCallback",
     "TrainerControl",
     "TrainerState",
+    "shows_progress",
 ]
 
 _log = logging.getLogger("panpipe")
@@ -33,7 +34,8 @@ class TrainerState:
     """Where a run stands; trainer_state.json in its checkpoints.
 
     epoch: with a fraction.   epoch_number, steps_in_epoch, examples_in_epoch: the place in the data.
-    num_examples: rows of the training data, 0 for a stream.   log_history: all that was logged.
+    num_train_epochs: that the run begins.   num_examples: rows of the training data.   Both 0 for a stream.
+    log_history: all that was logged.
     window_loss, window_steps: the losses since the last log.   loss_sum: of all logged steps.
     best_model_checkpoint: the folder of the best weights.   scheduler, scaler: what those remember.
     """
@@ -162,12 +164,19 @@ class EarlyStoppingCallback(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any
     ) -> None:
-        """Raises InvalidArgument where nothing will be evaluated."""
+        """A run that was killed when it had to stop does not go on.
+
+        Raises InvalidArgument where nothing will be evaluated.
+        """
         if args.eval_strategy == "no":
             raise InvalidArgument('EarlyStoppingCallback needs evaluations: give eval_strategy="epoch" or "steps".')
+        self._decide(args, state, control)
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **more: Any) -> None:
         """Stop, if it does not get better."""
+        self._decide(args, state, control)
+
+    def _decide(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> None:
         key, is_greater = args.best_metric
         best, bad = -math.inf, 0
         for values in state.log_history:
@@ -177,6 +186,11 @@ class EarlyStoppingCallback(TrainerCallback):
                 best, bad = (value, 0) if better else (best, bad + 1)
         if bad >= self.early_stopping_patience:
             control.should_training_stop = True
+
+
+def shows_progress(is_disabled: bool | None = None) -> bool:
+    """Is a bar to be drawn? Unless it was said: where stderr is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty() if is_disabled is None else not is_disabled
 
 
 class ProgressCallback(TrainerCallback):

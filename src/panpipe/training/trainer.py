@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ..carbon import EnergyMeter, EnergyResult
 from ..data import as_dataset
 from ..errors import InvalidArgument, UnknownArgument
 from ..models.model import Model
@@ -38,7 +39,7 @@ from .objectives import loss_sum
 from .optimizers import make_optimizer
 from .order import step_seed
 from .schedules import plateau, schedule
-from .state import PrinterCallback, ProgressCallback, TrainerCallback, TrainerControl, TrainerState
+from .state import PrinterCallback, ProgressCallback, TrainerCallback, TrainerControl, TrainerState, shows_progress
 from .tuning import BestRun, hyperparameter_search
 
 __all__ = ["Seq2SeqTrainer", "TrainOutput", "Trainer"]
@@ -107,13 +108,14 @@ class Trainer:
         self.state = TrainerState(is_world_process_zero=self.processes.is_main)
         self.control = TrainerControl()
         self.trainable: Trainable | None = None
-        self.energy: Any = None
+        self.energy: EnergyMeter | None = None
+        self.energy_used: EnergyResult | None = None
         self._is_training = self._is_split = self._is_interrupted = False
         self._grad_norm: Any = 0.0
         self._window: torch.Tensor = torch.zeros((), dtype=torch.float64)
         self._loggers: list[Logger] = []
         self.callbacks: list[TrainerCallback] = []
-        is_shown = outputs.shows_progress(self.args.disable_tqdm)
+        is_shown = shows_progress(self.args.disable_tqdm)
         for callback in (ProgressCallback if is_shown else PrinterCallback, *(callbacks or ())):
             self.add_callback(callback)
         self._tell("on_init_end")
@@ -144,7 +146,7 @@ class Trainer:
         self._prepare(feed, folder)
         self._is_training = True
         try:
-            with Interruption() as self._interruption, outputs.metered(self, folder is not None) as self.energy:
+            with Interruption() as self._interruption, outputs.metered(self) as self.energy:
                 self._began = time.perf_counter() - self.state.train_seconds
                 self._tell("on_train_begin")
                 if self.args.eval_on_start and not self.state.global_step:
@@ -161,23 +163,26 @@ class Trainer:
 
     def _epoch(self, feed: Feed) -> None:
         """The steps of an epoch that are not done yet."""
-        state, control = self.state, self.control
-        control.should_epoch_stop = False
+        state = self.state
+        self.control.should_epoch_stop = False
         steps = feed.steps_in_epoch(state.epoch_number)
         self._tell("on_epoch_begin")
-        for step in feed.steps(state.epoch_number, state.steps_in_epoch, state.examples_in_epoch):
+        for step in feed.steps(state.epoch_number, state.examples_in_epoch):
             self._tell("on_step_begin")
             self._step(step, feed)
             state.count_step(step.examples, steps, time.perf_counter() - self._began)
-            is_end = step.is_last or control.should_epoch_stop
-            self._plan(is_end)
+            self._plan(step.is_last)
             self._tell("on_step_end")
-            if is_end or control.should_epoch_stop:
+            if self.control.should_epoch_stop and not step.is_last:
+                self._plan(is_epoch_end=True)
+            is_end = step.is_last or self.control.should_epoch_stop
+            if is_end:
                 state.begin_epoch(state.epoch_number + 1)
                 self._tell("on_epoch_end")
             self._act()
-            if is_end or control.should_epoch_stop or self._is_over():
+            if is_end or self._is_over():
                 return
+        state.begin_epoch(state.epoch_number + 1)  # resumed, and there are fewer data than there were
 
     def _step(self, step: Step, feed: Feed) -> None:
         """One step of the optimizer."""
@@ -269,13 +274,15 @@ class Trainer:
         return self.state.global_step >= self.state.max_steps or self.control.should_training_stop
 
     def _plan(self, is_epoch_end: bool) -> None:
-        """What is due after this step, by the arguments; callbacks may ask for more."""
+        """What is due after this step, by the arguments; callbacks may ask for more. A run ends its last epoch."""
         args, state, control = self.args, self.state, self.control
+        is_end = state.global_step >= state.max_steps
 
         def due(strategy: str, every: int) -> bool:
-            return is_epoch_end if strategy == "epoch" else strategy == "steps" and state.global_step % every == 0
+            if strategy == "epoch":
+                return is_epoch_end or is_end
+            return strategy == "steps" and state.global_step % every == 0
 
-        is_end = state.global_step >= state.max_steps
         is_first = args.logging_first_step and state.global_step == 1
         control.should_log |= due(args.logging_strategy, state.logging_steps) or is_first
         if state.epoch >= args.eval_delay if args.eval_strategy == "epoch" else state.global_step >= args.eval_delay:
@@ -366,7 +373,7 @@ class Trainer:
             self.state = resuming.load_state(folder, self)
         state = self.state
         state.is_world_process_zero, state.max_steps = processes.is_main, total
-        state.num_train_epochs = math.ceil(total / max(1, feed.steps_in_epoch()))
+        state.num_train_epochs = feed.num_epochs()
         state.logging_steps, state.save_steps = args.every("logging_steps", total), args.every("save_steps", total)
         state.eval_steps = args.every("eval_steps", total)
         self._window = torch.tensor(state.window_loss, dtype=torch.float64, device=processes.device)
@@ -417,6 +424,9 @@ class Trainer:
             best = Path(state.best_model_checkpoint)
             resuming.load_weights(best, self._trainable(), self.model, is_adapter=self.peft_config is not None)
         self._take_weights()
+        if state.window_steps:  # stopped early, between two logs
+            self._log_window()
+        self.energy_used = outputs.energy_used(self)
         seconds = state.train_seconds
         metrics = {
             "train_runtime": round(seconds, 4),
@@ -424,12 +434,10 @@ class Trainer:
             "train_steps_per_second": round(state.global_step / max(seconds, 1e-9), 3),
             "train_tokens_per_second": round(state.tokens_seen / max(seconds, 1e-9), 1),
             "train_loss": state.loss_sum / max(1, state.global_step),
-            **outputs.energy_metrics(self.energy),
+            **outputs.energy_metrics(self.energy_used),
         }
         self.log(metrics)
-        if self.processes.is_main:
-            outputs.write_report(self)
-        self.processes.wait()
+        self.processes.on_main(lambda: outputs.write_report(self))
         if self.args.push_to_hub:
             self.push_to_hub()
         return TrainOutput(state.global_step, metrics["train_loss"], metrics)
@@ -452,9 +460,7 @@ class Trainer:
     def save_model(self, output_dir: str | Path | None = None, **_: Any) -> None:
         """Write the model (or its adapter) and the tokenizer as they are now; default into output_dir."""
         write = resuming.model_writer(self)
-        if self.processes.is_main:
-            write(Path(output_dir or self.args.output_dir))
-        self.processes.wait()
+        self.processes.on_main(lambda: write(Path(output_dir or self.args.output_dir)))
 
     def save_state(self) -> None:
         """Write trainer_state.json into output_dir."""
@@ -485,6 +491,7 @@ class Trainer:
         for name, rows in several.items():
             prefix = f"{metric_key_prefix}_{name}" if name else metric_key_prefix
             metrics |= self._predicted(rows, prefix, generation, keeps=self.compute_metrics is not None).metrics
+        metrics = self.processes.on_main(lambda: metrics)  # what follows from them must be the same for all
         self.log(metrics)
         self._tell("on_evaluate", metrics=metrics)
         if eval_dataset is None and metric_key_prefix == "eval" and self._is_training:
