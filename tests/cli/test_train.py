@@ -107,6 +107,7 @@ def test_a_search_trains_each_trial_in_a_folder_of_its_own(
     assert len({call["output"] for call in called}) == 3
     assert all(1e-5 <= call["learning_rate"] <= 1e-3 and call["num_train_epochs"] in (1, 2) for call in called)
     assert all(call["seed"] == 1 and call["resume"] for call in called)
+    assert not any(call["energy"] for call in called)  # the search counts it, and would twice
     found = json.loads(capsys.readouterr().out)
     assert (found["metric"], found["direction"], len(found["trials"])) == ("accuracy", "maximize", 3)
 

@@ -37,6 +37,7 @@ def test_the_arguments_of_the_course_are_taken_in_all_spellings() -> None:
     ("given", "message"),
     [
         ({"learning_rat": 1}, "Did you mean 'learning_rate'"),
+        ({"disable_tqdm_bars": True}, "Did you mean 'disable_tqdm'"),
         ({"eval_strategy": "epochs"}, "Did you mean 'epoch'"),
         ({"lr_scheduler_type": "linaer"}, "Did you mean 'linear'"),
         ({"per_device_train_batch_size": 0}, "1 or more"),

@@ -17,6 +17,7 @@ from .. import __version__
 from ..carbon import EnergyMeter, EnergyResult
 from ..carbon.components import added
 from ..models.family import HEADS
+from ..weights.hub import endpoint
 from .card import DataUsed, RunReport, model_card
 from .picture import loss_curve_svg
 
@@ -123,7 +124,7 @@ def push(trainer: Trainer, message: str) -> str | None:
     from huggingface_hub import HfApi
 
     name = args.hub_model_id or Path(args.output_dir).resolve().name
-    api = HfApi(token=args.hub_token)
+    api = HfApi(endpoint(), token=args.hub_token)
     try:
         repo = api.create_repo(name, private=args.hub_private_repo, exist_ok=True)
         done = api.upload_folder(
