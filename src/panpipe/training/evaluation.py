@@ -21,10 +21,10 @@ from ..errors import InputError
 from ..generation import Prompt, generate_many, prepared
 from ..models.model import Model
 from .arguments import TrainingArguments
-from .batches import IGNORED
-from .collators.ragged import labels_of, ragged_inputs
+from .batches import IGNORED, TrainingBatch
+from .collators.ragged import DOCUMENTS, Feature, labels_of, ragged, ragged_inputs, rows_of
 from .distributed import Processes
-from .feed import collated
+from .feed import knows
 from .loggers import plain
 from .objectives import loss_sum
 from .order import example_seeds
@@ -107,25 +107,26 @@ class Evaluator:
         Raises InputError for no data.
         """
         began = time.perf_counter()
-        sums, predictions, labels = _Sums(), {}, {}
+        sums = _Sums()
+        predictions: dict[int, Any] = {}
+        labels: dict[int, Any] = {}
         with torch.no_grad(), self._bar(rows) as bar:
             for indices, part in self._batches(rows):
-                wanted = [labels_of(row) for row in part]
-                for index, found, label in zip(
-                    indices, self._predicted(indices, part, wanted, sums, keeps), wanted, strict=False
-                ):
-                    predictions[index] = found
-                    if label is not None:
-                        labels[index] = label
+                found, wanted = self._predicted(indices, part, sums, keeps)
+                predictions |= zip(indices, found, strict=True) if keeps else ()
+                labels |= zip(indices, wanted, strict=True) if wanted else ()
                 bar.update(len(part))
         totals = self.processes.sum([sums.loss, sums.terms, sums.examples, sums.batches])
         metrics = _measured(prefix, totals, time.perf_counter() - began)
         if not keeps:
             return PredictionOutput(None, None, metrics)
-        laid, right = (_rectangles(_merged(self.processes.gather(found))) for found in (predictions, labels))
+        predictions, labels = (_merged(self.processes.gather(of_each)) for of_each in (predictions, labels))
+        if labels and len(labels) < len(predictions):
+            raise InputError(f"{len(labels)} of the {len(predictions)} rows have labels; give them to all, or to none.")
+        laid, right = _rectangles(predictions), _rectangles(labels)
         if self.compute_metrics is not None and right is not None:
-            found = self.compute_metrics(EvalPrediction(laid, right))
-            metrics |= {n if n.startswith(f"{prefix}_") else f"{prefix}_{n}": v for n, v in plain(found).items()}
+            scores = plain(self.compute_metrics(EvalPrediction(laid, right)))
+            metrics |= {n if n.startswith(f"{prefix}_") else f"{prefix}_{n}": v for n, v in scores.items()}
         return PredictionOutput(laid, right, metrics)
 
     def _bar(self, rows: Any) -> Any:
@@ -147,13 +148,14 @@ class Evaluator:
                     yield [index for index, _ in part], [row for _, row in part]
                 number += 1
 
-    def _predicted(self, indices: list[int], rows: list[Any], wanted: list[Any], sums: _Sums, keeps: bool) -> list[Any]:
-        """What the model says of each row, if that is kept; the loss is added to the sums where there are labels."""
+    def _predicted(self, indices: list[int], rows: list[Any], sums: _Sums, keeps: bool) -> tuple[list[Any], list[Any]]:
+        """What the model says of each row, if that is kept, and its labels, if it has any; the sums grow."""
         sums.examples += len(rows)
         sums.batches += 1
+        features, given = self._collated(indices, rows)
         keeps_logits = keeps and self.generation is None
-        if getattr(self.collator, "makes_labels", False) or all(label is not None for label in wanted):
-            given = collated(self.collator, rows, self.model, example_seeds(self.args.seed, 0, indices))
+        wanted: list[Any] = []
+        if given is not None:
             every = keeps_logits and self.model.head in OF_TOKENS
             logits = self._logits(given.batch, None if every else given.rows, given.target)
             picked = logits[torch.as_tensor(given.rows).long()] if every and given.rows is not None else logits
@@ -161,37 +163,61 @@ class Evaluator:
             kind = self.model.config.problem_type
             sums.loss += float(loss_sum(self.model.head, picked, given.labels, given.batch, smoothing, kind))
             sums.terms += given.num_terms
-            if keeps_logits:
-                return self._kept(logits, given.target or given.batch, wanted)
+            widths = _widths(given.target or given.batch, features)
+            wanted = self._labels(given, widths) if keeps else []
         elif keeps_logits:
-            batch, target = ragged_inputs(rows, self.model)
-            return self._kept(self._logits(batch, None, target), target or batch, None)
-        return self._written(rows) if keeps else []
+            batch, target = ragged_inputs(features, self.model)
+            logits, widths = self._logits(batch, None, target), _widths(target or batch, features)
+        if keeps_logits:
+            return self._kept(logits, widths, wanted), wanted
+        return self._written(features) if keeps else [], wanted
+
+    def _collated(self, indices: list[int], rows: list[Any]) -> tuple[Sequence[Feature], TrainingBatch | None]:
+        """The rows, as a collator of one's own made them; and their batch, if they have labels."""
+        is_ours = knows(self.collator, "ragged")
+        features = rows if is_ours else rows_of(self.collator(rows))
+        if len(features) != len(rows):
+            raise InputError(f"the collator made {len(features)} rows of {len(rows)}; an evaluation tells them apart.")
+        makes_labels = is_ours and getattr(self.collator, "makes_labels", False)
+        if not makes_labels and any(labels_of(feature) is None for feature in features):
+            return features, None
+        if not is_ours:
+            return features, ragged(features, self.model)
+        seeds = example_seeds(self.args.seed, 0, indices)
+        return features, self.collator.ragged(features, self.model, seeds)  # type: ignore[attr-defined]
+
+    def _labels(self, given: TrainingBatch, widths: list[int]) -> list[Any]:
+        """Each row's labels as they were learned: of tokens one for each that is left, of answers (start, end)."""
+        if self.model.head == "question-answering":
+            return [tuple(pair) for pair in given.labels]
+        if given.rows is None:
+            return list(given.labels)
+        laid = np.full(sum(widths), IGNORED, np.int64)
+        laid[given.rows + (self.model.head == "causal-lm")] = given.labels  # there a token's label is the next
+        return np.split(laid, np.cumsum(widths)[:-1])
 
     def _logits(self, batch: Batch, rows: Any, target: Batch | None) -> torch.Tensor:
         more: dict[str, Any] = {} if target is None else {"target": target}
         logits = self.model.run(batch, rows, **more)
         return logits if isinstance(logits, torch.Tensor) else torch.from_numpy(self.model.ops.numpy(logits))
 
-    def _kept(self, logits: torch.Tensor, batch: Batch, wanted: list[Any] | None) -> list[Any]:
-        """The logits of each example, as NumPy."""
+    def _kept(self, logits: torch.Tensor, widths: list[int], wanted: list[Any]) -> list[Any]:
+        """The logits of each row, as NumPy.   widths: the tokens of each."""
         logits = logits.float().cpu()
         if self.model.head not in OF_TOKENS:
             if self.preprocess is not None:
-                logits = self.preprocess(logits, None if wanted is None else torch.as_tensor(np.array(wanted)))
+                logits = self.preprocess(logits, torch.as_tensor(np.array(wanted)) if wanted else None)
             return list(np.asarray(logits))
-        parts = logits.split(batch.lengths.tolist())
+        parts = logits.split(widths)
         if self.model.head == "question-answering":
             return [(part[:, 0].numpy(), part[:, 1].numpy()) for part in parts]
         if self.preprocess is None:
             return [part.numpy() for part in parts]
-        kept = []
-        for place, part in enumerate(parts):
-            label = None if wanted is None else torch.as_tensor(np.array(wanted[place]))[None]
-            kept.append(np.asarray(self.preprocess(part[None], label))[0])
-        return kept
+        labels = [torch.from_numpy(label)[None] for label in wanted] or [None] * len(parts)
+        made = (self.preprocess(part[None], label) for part, label in zip(parts, labels, strict=True))
+        return [np.asarray(each)[0] for each in made]
 
-    def _written(self, rows: list[Any]) -> list[Array]:
+    def _written(self, rows: Sequence[Feature]) -> list[Array]:
         """The texts that the model writes, as token ids."""
         config = prepared(self.generation or {}, model=self.model.generation_config)
         batch, _ = ragged_inputs(rows, self.model)
@@ -199,6 +225,15 @@ class Evaluator:
         prompts = [Prompt(ids.tolist(), config, tag=place) for place, ids in enumerate(sources)]
         jobs = {job.prompt.tag: job for job in generate_many(self.model, prompts)}
         return [np.array(jobs[place].results[0].tokens, np.int64) for place in range(len(rows))]
+
+
+def _widths(batch: Batch, features: Sequence[Feature]) -> list[int]:
+    """How many of the batch's tokens are each row's: those of all its documents."""
+    lengths: list[int] = batch.lengths.tolist()
+    if len(lengths) == len(features):
+        return lengths
+    documents = iter(lengths)
+    return [sum(itertools.islice(documents, len(feature[DOCUMENTS]))) for feature in features]
 
 
 def _rectangles(found: dict[int, Any], padding: int = IGNORED) -> Any:

@@ -18,7 +18,7 @@ from .batches import Padded, TrainingBatch
 from .collators.ragged import ragged_from_rectangles
 from .order import Indices, epoch_batches, example_seeds
 
-__all__ = ["Feed", "Rows", "Step", "by_name", "collated", "dataloader", "padded"]
+__all__ = ["Feed", "Rows", "Step", "by_name", "collated", "dataloader", "knows", "padded"]
 
 Collator = Callable[[list[Any]], Any]
 
@@ -40,7 +40,7 @@ class Step(NamedTuple):
 
 def collated(collator: Collator, rows: list[Any], model: Model, seeds: Sequence[int]) -> TrainingBatch:
     """Rows as a ragged batch; a collator that only knows rectangles is asked for one, and its padding left out."""
-    if _knows(collator, "ragged"):
+    if knows(collator, "ragged"):
         given: TrainingBatch = collator.ragged(rows, model, seeds)  # type: ignore[attr-defined]
         return given
     return ragged_from_rectangles(collator(rows), model)
@@ -48,12 +48,12 @@ def collated(collator: Collator, rows: list[Any], model: Model, seeds: Sequence[
 
 def padded(collator: Collator, rows: list[Any], model: Model, seeds: Sequence[int]) -> Padded:
     """Rows as rectangles, for a loss of one's own; a collator that draws does it from the seeds."""
-    draws = _knows(collator, "rectangles")
+    draws = knows(collator, "rectangles")
     given = collator.rectangles(rows, seeds) if draws else collator(rows)  # type: ignore[attr-defined]
     return Padded.of(given, len(rows), model.head)
 
 
-def _knows(collator: Collator, method: str) -> bool:
+def knows(collator: Collator, method: str) -> bool:
     """Has it the method? A class derived from one of ours that only changes the call has not: its call counts."""
     for kind in type(collator).__mro__:
         if method in vars(kind):

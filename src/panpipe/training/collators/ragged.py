@@ -19,7 +19,7 @@ from ...models.model import Model
 from ...tokenization.batch_encoding import to_python
 from ..batches import IGNORED, TrainingBatch, as_numpy
 
-__all__ = ["DOCUMENTS", "LABEL_NAMES", "labels_of", "ragged", "ragged_from_rectangles", "ragged_inputs"]
+__all__ = ["DOCUMENTS", "LABEL_NAMES", "labels_of", "ragged", "ragged_from_rectangles", "ragged_inputs", "rows_of"]
 
 Feature = Mapping[str, Any]
 Array = npt.NDArray[Any]
@@ -76,6 +76,11 @@ def ragged_from_rectangles(rectangles: Mapping[str, Any], model: Model) -> Train
 
     rectangles: arrays or tensors of `[batch, …]`.   Raises as `ragged` does.
     """
+    return ragged(rows_of(rectangles), model)
+
+
+def rows_of(rectangles: Mapping[str, Any]) -> list[Feature]:
+    """The rows of what a collator padded.   Raises InputError."""
     if not isinstance(rectangles, Mapping) or "input_ids" not in rectangles:
         raise InputError(
             f"the collator gave {_described(rectangles)}; expected a dictionary of input_ids, attention_mask, labels …"
@@ -83,7 +88,7 @@ def ragged_from_rectangles(rectangles: Mapping[str, Any], model: Model) -> Train
     columns = {name: as_numpy(value) for name, value in rectangles.items() if value is not None}
     count = len(columns["input_ids"])
     columns = {name: value for name, value in columns.items() if value.ndim and len(value) == count}
-    return ragged([{name: value[row] for name, value in columns.items()} for row in range(count)], model)
+    return [{name: value[row] for name, value in columns.items()} for row in range(count)]
 
 
 def shown_row(place: int, features: Sequence[Feature]) -> str:
