@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,9 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from panpipe.errors import TrainingError
 from panpipe.training import checkpoints
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
+
+from panpipe.training.distributed import Processes  # noqa: E402
 
 pytestmark = [pytest.mark.train, pytest.mark.skipif(sys.platform != "linux", reason="gloo over the loopback device")]
 
@@ -119,3 +124,40 @@ def test_a_killed_process_is_started_again_and_nothing_is_lost(tmp_path: Path, a
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 0, out
     alike(json.loads((folder / "result.json").read_text()), alone)
+
+
+def test_each_machine_counts_its_energy_and_the_run_has_the_sum(tmp_path: Path) -> None:
+    """Two processes that are each the first of their machine."""
+    folder = tmp_path / "run"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    start = [sys.executable, "-m", "tests.training.many", str(folder), "energy=true", "max_steps=3"]
+    here = {"WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
+    here |= {"MASTER_PORT": str(port), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    machines = [subprocess.Popen(start, env={**os.environ, **here, "RANK": str(rank)}) for rank in (0, 1)]
+    assert [machine.wait(300) for machine in machines] == [0, 0]
+    with (folder / "emissions.csv").open(encoding="utf-8") as file:
+        first, second = sorted(csv.DictReader(file), key=lambda row: len(row["run_id"]))
+    assert second["run_id"] == f"{first['run_id']}-1"
+    logged = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    used = sum(float(row["energy_consumed"]) for row in (first, second))
+    emitted = sum(float(row["emissions"]) for row in (first, second))
+    assert (logged[-1]["train_energy_kwh"], logged[-1]["train_kg_co2e"]) == pytest.approx((used, emitted))
+    assert float(first["energy_consumed"]) < used
+
+
+def test_an_error_of_the_main_process_is_one_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError("no space left")
+
+    sent: list[Any] = []
+    main, other = (Processes.__new__(Processes) for _ in range(2))
+    main.size = other.size = 2
+    main.is_main, other.is_main = True, False
+    monkeypatch.setattr(torch.distributed, "broadcast_object_list", lambda held, src: sent.extend(held))
+    with pytest.raises(OSError, match="no space left"):
+        main.on_main(full)
+    monkeypatch.setattr(torch.distributed, "broadcast_object_list", lambda held, src: held.__setitem__(slice(2), sent))
+    with pytest.raises(TrainingError, match="no space left"):
+        other.on_main(full)

@@ -368,7 +368,8 @@ class Trainer:
         self._is_split = bool(args.fsdp) and processes.split(self.trainable)
         self.optimizer, self.lr_scheduler = self._given_optimizers
         self.optimizer = self.optimizer or self.create_optimizer()
-        self.state = TrainerState(run_id=uuid.uuid4().hex, num_examples=feed.num_examples)
+        run_id = processes.on_main(lambda: uuid.uuid4().hex)
+        self.state = TrainerState(run_id=run_id, num_examples=feed.num_examples)
         if folder is not None:
             self.state = resuming.load_state(folder, self)
         state = self.state
