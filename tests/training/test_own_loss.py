@@ -118,3 +118,22 @@ def test_what_can_be_counted_is_a_term(labels: Any, head: str, terms: int, token
     mask = torch.tensor([[1, 1, 1], [1, 1, 0]])
     given = Padded.of({"input_ids": mask * 7, "attention_mask": mask, "labels": labels}, 2, head)
     assert (given.num_terms, given.num_tokens) == (terms, tokens)
+
+
+def test_half_the_precision_is_for_products_alone(tmp_path: Path) -> None:
+    """One's own loss gets float32; an evaluation is that of the model that will be saved."""
+    seen: list[Any] = []
+
+    def own(outputs: Any, labels: Any, num_items_in_batch: float) -> Any:
+        seen.append(outputs.logits)
+        return torch.nn.functional.cross_entropy(outputs.logits, labels, reduction="sum") / num_items_in_batch
+
+    args = arguments(tmp_path, bf16=True, eval_strategy="steps", eval_steps=2)
+    data = rows(labels=[0, 1, 2, 0])
+    model = BertForSequenceClassification.from_config(CONFIG)
+    trainer = Trainer(model, args, DataCollatorWithPadding(tokenizer()), data, data, compute_loss_func=own)
+    trainer.train()
+    assert {logits.dtype for logits in seen} == {torch.float32}
+    assert (seen[0] == seen[0].bfloat16()).all(), "the last product was one of bfloat16, or this shows nothing"
+    during = next(entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry)
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(during, rel=1e-6)

@@ -78,13 +78,14 @@ class Trainable(nn.Module):
         self, given: TrainingBatch | Batch, rows: Ints | None = None, trace: Trace | None = None, **target: Any
     ) -> torch.Tensor:
         """The logits of the rows that have labels; or what `Model.run` gives, for what it is given."""
+        is_called = isinstance(given, Batch)  # by `Model.run`: its callers compute with the logits in float32
         if isinstance(given, TrainingBatch):
             target = {} if given.target is None else {"target": given.target}
             rows, given = given.rows, given.batch
         self.ops.still = self._still()  # now: weights that are split over processes were just gathered into new tensors
         with torch.autocast(self.ops.device.type, dtype=self.autocast, enabled=self.autocast is not None):
             logits: torch.Tensor = self.model.compute(given, rows, trace, **target)
-        return logits
+        return logits.float() if is_called else logits
 
     @contextmanager
     def inference(self) -> Iterator[None]:
