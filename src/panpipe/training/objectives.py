@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from ..batch import Batch
 from .batches import IGNORED
+from .cross_entropy import cross_entropy_sum
 
 __all__ = ["loss_sum"]
 
@@ -32,17 +33,18 @@ def loss_sum(
     labels: as in `TrainingBatch`.   label_smoothing: the share of each class's weight that all classes divide.
     problem_type: the config's; 'regression' makes float labels [sequences, labels] that, not several classes at once.
     """
-    logits = logits.float()
     wanted = torch.from_numpy(np.ascontiguousarray(labels)).to(logits.device, non_blocking=True)
     if head == "question-answering":
-        logits = _side_by_side(logits, batch)
-    elif labels.dtype.kind == "f":
+        logits = _side_by_side(logits.float(), batch)
+        return functional.cross_entropy(
+            logits, wanted, ignore_index=IGNORED, reduction="sum", label_smoothing=label_smoothing
+        )
+    if labels.dtype.kind == "f":
+        logits = logits.float()
         if labels.ndim == 1 or problem_type == "regression":
             return functional.mse_loss(logits.view_as(wanted), wanted, reduction="sum")
         return functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum")
-    return functional.cross_entropy(
-        logits, wanted, ignore_index=IGNORED, reduction="sum", label_smoothing=label_smoothing
-    )
+    return cross_entropy_sum(logits, wanted, IGNORED, label_smoothing)
 
 
 def _side_by_side(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
