@@ -137,3 +137,47 @@ def test_half_the_precision_is_for_products_alone(tmp_path: Path) -> None:
     assert (seen[0] == seen[0].bfloat16()).all(), "the last product was one of bfloat16, or this shows nothing"
     during = next(entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry)
     assert trainer.evaluate()["eval_loss"] == pytest.approx(during, rel=1e-6)
+
+
+@pytest.mark.parametrize("is_class", [False, True])
+def test_an_evaluation_is_by_one_s_own_loss(tmp_path: Path, is_class: bool) -> None:
+    """And metrics are of its outputs; the model stays on its engine."""
+
+    class Doubled(Trainer):
+        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **more: Any) -> Any:
+            outputs = model(**inputs)
+            return (outputs.loss * 2, outputs) if return_outputs else outputs.loss * 2
+
+    def doubled(outputs: Any, labels: Any, num_items_in_batch: float) -> Any:
+        return 2 * torch.nn.functional.cross_entropy(outputs.logits, labels, reduction="sum") / num_items_in_batch
+
+    def accuracy(given: Any) -> dict[str, float]:
+        return {"accuracy": float((given.predictions.argmax(-1) == given.label_ids).mean())}
+
+    data = rows(labels=[0, 1, 2, 0])
+    model = BertForSequenceClassification.from_config(CONFIG)
+    engine = model.ops.name
+    args = arguments(tmp_path, per_device_eval_batch_size=3)
+    more: dict[str, Any] = {"eval_dataset": data, "compute_metrics": accuracy}
+    collator = DataCollatorWithPadding(tokenizer())
+    plain = Trainer(model, args, collator, **more)
+    own = Doubled(model, args, collator, **more) if is_class else None
+    own = own or Trainer(model, args, collator, **more, compute_loss_func=doubled)
+    expected, found = plain.evaluate(), own.evaluate()
+    assert found["eval_loss"] == pytest.approx(2 * expected["eval_loss"], rel=1e-5)
+    assert found["eval_accuracy"] == expected["eval_accuracy"]
+    np.testing.assert_allclose(own.predict(data).predictions, plain.predict(data).predictions, atol=1e-5)
+    assert own.predict(rows()).label_ids is None
+    assert model.ops.name == engine != "torch"
+
+
+def test_labels_of_any_kind_are_evaluated(tmp_path: Path) -> None:
+    def soft(outputs: Any, labels: Any, num_items_in_batch: float) -> Any:
+        return torch.nn.functional.cross_entropy(outputs.logits, labels)
+
+    shares = [[0.5, 0.5, 0.0], [0.2, 0.2, 0.6], [1.0, 0.0, 0.0], [0.0, 0.1, 0.9]]
+    model = BertForSequenceClassification.from_config(CONFIG)
+    trainer = Trainer(model, arguments(tmp_path), Stacking(tokenizer()), compute_loss_func=soft)
+    found = trainer.predict(rows(shares=shares))
+    assert found.metrics["test_loss"] > 0
+    np.testing.assert_allclose(found.label_ids, shares, atol=1e-7)

@@ -17,14 +17,14 @@ import numpy.typing as npt
 import torch
 
 from ..batch import Batch
-from ..errors import InputError
+from ..errors import InputError, InvalidArgument
 from ..generation import Prompt, generate_many, prepared
 from ..models.model import Model
 from .arguments import TrainingArguments
-from .batches import IGNORED, TrainingBatch
+from .batches import IGNORED, Padded, TrainingBatch, as_numpy
 from .collators.ragged import DOCUMENTS, Feature, labels_of, ragged, ragged_inputs, rows_of
 from .distributed import Processes
-from .feed import knows
+from .feed import knows, padded
 from .loggers import plain
 from .objectives import loss_sum
 from .order import example_seeds
@@ -79,7 +79,8 @@ class Evaluator:
     """Runs a model over data sets.
 
     model: on the engine that computes.   preprocess: of logits and labels, before they are kept for metrics.
-    generation: how to write texts instead of keeping logits; None: logits.
+    generation: how to write texts instead of keeping logits; None: logits.   own_loss: of the model, rectangles and
+    their terms, with `True` also its outputs: instead of the head's, where there are labels.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Evaluator:
         compute_metrics: Callable[[EvalPrediction], dict[str, float]] | None = None,
         preprocess: Callable[[Any, Any], Any] | None = None,
         generation: dict[str, Any] | None = None,
+        own_loss: Callable[[Model, Padded, float, bool], Any] | None = None,
     ) -> None:
         self.model = model
         self.collator = collator
@@ -100,6 +102,7 @@ class Evaluator:
         self.compute_metrics = compute_metrics
         self.preprocess = preprocess
         self.generation = generation
+        self.own_loss = own_loss
 
     def run(self, rows: Any, prefix: str, keeps: bool) -> PredictionOutput:
         """The loss and the metrics of a data set; with `keeps` also what was predicted, in the order of the rows.
@@ -152,8 +155,12 @@ class Evaluator:
         """What the model says of each row, if that is kept, and its labels, if it has any; the sums grow."""
         sums.examples += len(rows)
         sums.batches += 1
-        features, given = self._collated(indices, rows)
         keeps_logits = keeps and self.generation is None
+        if self.own_loss is not None:
+            batch = padded(self.collator, rows, self.model, self._seeds(indices))
+            if labels_of(batch.inputs) is not None:
+                return self._judged(self.own_loss, rows, batch, sums, keeps)
+        features, given = self._collated(indices, rows)
         wanted: list[Any] = []
         if given is not None:
             every = keeps_logits and self.model.head in OF_TOKENS
@@ -166,8 +173,8 @@ class Evaluator:
             widths = _widths(given.target or given.batch, features)
             wanted = self._labels(given, widths) if keeps else []
         elif keeps_logits:
-            batch, target = ragged_inputs(features, self.model)
-            logits, widths = self._logits(batch, None, target), _widths(target or batch, features)
+            source, target = ragged_inputs(features, self.model)
+            logits, widths = self._logits(source, None, target), _widths(target or source, features)
         if keeps_logits:
             return self._kept(logits, widths, wanted), wanted
         return self._written(features) if keeps else [], wanted
@@ -183,8 +190,32 @@ class Evaluator:
             return features, None
         if not is_ours:
             return features, ragged(features, self.model)
-        seeds = example_seeds(self.args.seed, 0, indices)
-        return features, self.collator.ragged(features, self.model, seeds)  # type: ignore[attr-defined]
+        return features, self.collator.ragged(features, self.model, self._seeds(indices))  # type: ignore[attr-defined]
+
+    def _seeds(self, indices: list[int]) -> list[int]:
+        return example_seeds(self.args.seed, 0, indices)
+
+    def _judged(
+        self, own_loss: Callable[..., Any], rows: list[Any], batch: Padded, sums: _Sums, keeps: bool
+    ) -> tuple[list[Any], list[Any]]:
+        """The same by a loss of one's own: of rectangles, and of labels of any kind."""
+        given = labels_of(batch.inputs)
+        wanted = _by_row(given) if keeps else []
+        keeps_logits = keeps and self.generation is None
+        answer = own_loss(self.model, batch, max(1.0, batch.num_terms), keeps_logits)
+        if keeps_logits and not isinstance(answer, tuple):
+            raise InvalidArgument("compute_loss must give (loss, outputs) if it is called with return_outputs=True.")
+        loss = answer[0] if keeps_logits else answer
+        if batch.num_terms:
+            sums.loss += float(loss) * batch.num_terms
+            sums.terms += batch.num_terms
+        if not keeps_logits:
+            return self._written(rows) if keeps else [], wanted
+        outputs = answer[1]
+        if self.model.head == "question-answering":
+            return _by_row((outputs["start_logits"], outputs["end_logits"])), wanted
+        logits = outputs["logits"]
+        return _by_row(logits if self.preprocess is None else self.preprocess(logits, given)), wanted
 
     def _labels(self, given: TrainingBatch, widths: list[int]) -> list[Any]:
         """Each row's labels as they were learned: of tokens one for each that is left, of answers (start, end)."""
@@ -225,6 +256,11 @@ class Evaluator:
         prompts = [Prompt(ids.tolist(), config, tag=place) for place, ids in enumerate(sources)]
         jobs = {job.prompt.tag: job for job in generate_many(self.model, prompts)}
         return [np.array(jobs[place].results[0].tokens, np.int64) for place in range(len(rows))]
+
+
+def _by_row(values: Any) -> list[Any]:
+    """An array's rows, or of several arrays tuples of them."""
+    return list(zip(*map(_by_row, values), strict=True)) if isinstance(values, tuple) else list(as_numpy(values))
 
 
 def _widths(batch: Batch, features: Sequence[Feature]) -> list[int]:

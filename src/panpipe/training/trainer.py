@@ -10,6 +10,7 @@ all batches and processes, divided by the number of terms; one step of the optim
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import time
@@ -233,10 +234,17 @@ class Trainer:
             smoothing = self.args.label_smoothing_factor
             kind = self.model.config.problem_type
             return loss_sum(self.model.head, logits, batch.labels, batch.batch, smoothing, kind) / terms
+        loss: torch.Tensor = self._own_loss(trainable.model, batch, terms)
+        return loss if self.compute_loss_func is not None else loss / count
+
+    @property
+    def _has_own_loss(self) -> bool:
+        return self.compute_loss_func is not None or type(self).compute_loss is not Trainer.compute_loss
+
+    def _own_loss(self, model: Model, batch: Padded, terms: float, return_outputs: bool = False) -> Any:
         device = self.processes.device
         inputs = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch.inputs.items()}
-        loss: torch.Tensor = self.compute_loss(trainable.model, inputs, num_items_in_batch=terms)
-        return loss if self.compute_loss_func is not None else loss / count
+        return self.compute_loss(model, inputs, return_outputs, num_items_in_batch=terms)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: float | None = None
@@ -254,8 +262,7 @@ class Trainer:
         return (loss, outputs_) if return_outputs else loss
 
     def _collate(self, rows: Rows) -> TrainingBatch | Padded:
-        is_own = self.compute_loss_func is not None or type(self).compute_loss is not Trainer.compute_loss
-        return (padded if is_own else collated)(self.data_collator, rows.rows, self.model, rows.seeds)
+        return (padded if self._has_own_loss else collated)(self.data_collator, rows.rows, self.model, rows.seeds)
 
     def _set_learning_rate(self) -> None:
         if self._given_optimizers[0] is not None and self._given_optimizers[1] is not None:
@@ -518,6 +525,7 @@ class Trainer:
             compute_metrics=self.compute_metrics,
             preprocess=self.preprocess_logits_for_metrics,
             generation={k: v for k, v in written.items() if v is not None} if args.predict_with_generate else None,
+            own_loss=self._own_loss if self._has_own_loss else None,
         )
         try:
             return evaluator.run(rows, prefix, keeps)
@@ -528,7 +536,7 @@ class Trainer:
     def _current_model(self) -> Model:
         """The model with the weights of the moment: on its own engine, or on the GPU where there is one."""
         if self.trainable is None:
-            return self.model
+            return copy.copy(self.model)  # a loss of one's own may move it to another engine
         self.trainable.eval()
         if self.processes.device.type != "cpu" and not self._is_split:
             return self.trainable.model
