@@ -107,14 +107,15 @@ def test_a_search_trains_each_trial_in_a_folder_of_its_own(
     assert len({call["output"] for call in called}) == 3
     assert all(1e-5 <= call["learning_rate"] <= 1e-3 and call["num_train_epochs"] in (1, 2) for call in called)
     assert all(call["seed"] == 1 and call["resume"] for call in called)
-    assert not any(call["energy"] for call in called)  # the search counts it, and would twice
+    assert not any(call["energy"] or call["push_to_hub"] for call in called)  # the search counts it, and would twice
     found = json.loads(capsys.readouterr().out)
     assert (found["metric"], found["direction"], len(found["trials"])) == ("accuracy", "maximize", 3)
 
 
 def test_more_processes_are_torchruns(called: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
-    monkeypatch.setattr("panpipe.cli.train.subprocess.call", lambda command: commands.append(command) or 0)
+    monkeypatch.setattr("panpipe.cli.train.os.execv", lambda program, command: commands.append(command))
+    monkeypatch.setattr("panpipe.cli.train.subprocess.call", lambda command: 0)
     assert train(["fill-mask", *BASE, "--processes", "2"]) == 0
     assert not called
     assert commands[0][1:6] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

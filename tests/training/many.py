@@ -74,7 +74,7 @@ def main() -> None:
         "max_grad_norm": 0.3,
         "per_device_train_batch_size": 2,
         "num_train_epochs": 2,
-        "logging_steps": 1,
+        "logging_steps": 2,
         "save_steps": 3,
         "eval_strategy": "epoch",
         "use_cpu": True,

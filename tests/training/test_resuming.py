@@ -130,3 +130,19 @@ def test_an_epoch_that_a_callback_ends_is_evaluated(tmp_path: Path) -> None:
     run.train()
     assert [entry["step"] for entry in run.state.log_history if "eval_loss" in entry] == [2, 4, 5]
     assert run.state.epoch_number == 2
+
+
+def test_what_was_the_best_once_is_removed_and_what_is_not_ours_stays(tmp_path: Path) -> None:
+    mine = tmp_path / "best-of"
+    mine.mkdir()
+    improved: list[int] = []
+
+    class Notes(TrainerCallback):
+        def on_epoch_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            improved.append(state.best_global_step)
+            assert len(list(tmp_path.glob("best-*"))) <= 2
+
+    changes = {**KEEPS, "save_strategy": "no", "greater_is_better": True}  # the loss of what was not seen grows
+    trainer(tmp_path, Notes(), num_train_epochs=6, **changes).train()
+    assert len(set(improved)) > 2, "it never got better, and this shows nothing"
+    assert mine.is_dir()

@@ -83,10 +83,12 @@ def _searched(parsed: argparse.Namespace, values: dict[str, Any]) -> Any:
     from ..training.tasks import task_named
 
     name, is_greater = task_named(parsed.task).best
-    parsed.resume = True  # a trial that was killed goes on
+    parsed.resume = not values.get("save_only_model")  # a trial that was killed goes on, or begins anew
+    parsed.overwrite = not parsed.resume
+    values = {**values, "energy": False, "push_to_hub": False}
 
     def run(parameters: dict[str, Any], folder: Path) -> dict[str, Any]:
-        metrics: dict[str, Any] = _trained(parsed, {**values, **parameters, "energy": False}, str(folder)).metrics
+        metrics: dict[str, Any] = _trained(parsed, {**values, **parameters}, str(folder)).metrics
         if not metrics:
             raise InvalidArgument("a search needs data to evaluate by: give --eval-data.")
         return metrics
@@ -104,9 +106,12 @@ def _searched(parsed: argparse.Namespace, values: dict[str, Any]) -> Any:
 
 
 def _in_processes(number: int, given: Sequence[str]) -> int:
-    """The same command in so many processes, by torchrun."""
+    """The same command in so many processes: this one becomes torchrun, and Ctrl-C and SIGTERM reach them all."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(number)]
-    return subprocess.call([*command, "-m", "panpipe", "train", *given])
+    command += ["-m", "panpipe", "train", *given]
+    if os.name == "posix":
+        os.execv(sys.executable, command)
+    return subprocess.call(command)
 
 
 def _is_first() -> bool:

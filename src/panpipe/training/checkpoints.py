@@ -25,6 +25,7 @@ __all__ = [
     "checkpoints_in",
     "manifest_of",
     "newest_whole",
+    "numbered",
     "problem_of",
     "remove",
     "remove_old",
@@ -96,8 +97,13 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 
 def checkpoints_in(output_dir: Path) -> list[Path]:
     """The checkpoints of a folder, whole or not, the last written first."""
-    found = [p for p in output_dir.glob(PREFIX + "*") if p.is_dir() and p.name[len(PREFIX) :].isdigit()]
+    found = numbered(output_dir, PREFIX)
     return sorted(found, key=lambda p: (_created(p), int(p.name[len(PREFIX) :])), reverse=True)
+
+
+def numbered(output_dir: Path, prefix: str) -> list[Path]:
+    """The folders whose names are the prefix and a number."""
+    return [p for p in output_dir.glob(prefix + "*") if p.is_dir() and p.name[len(prefix) :].isdecimal()]
 
 
 def newest_whole(output_dir: Path) -> Path | None:

@@ -181,9 +181,7 @@ def save_checkpoint(folder: Path, trainer: Trainer) -> None:
         output = Path(trainer.args.output_dir)
         checkpoints.remove_old(output, trainer.args.save_total_limit)
         if state.best_model_checkpoint is not None:
-            for other in output.glob(BEST + "*"):
-                if other.name != Path(state.best_model_checkpoint).name:
-                    checkpoints.remove(other)
+            _remove_bests(output, state.best_model_checkpoint)
 
     trainer.processes.on_main(on_main)
 
@@ -201,9 +199,21 @@ def save_best(trainer: Trainer) -> Path:
         if adapter:
             save_safetensors(adapter, half / TENSORS)
 
-    about = {"step": trainer.state.global_step, "run_id": trainer.state.run_id}
-    trainer.processes.on_main(lambda: checkpoints.write_checkpoint(folder, write, about))
+    def on_main() -> None:
+        about = {"step": trainer.state.global_step, "run_id": trainer.state.run_id}
+        checkpoints.write_checkpoint(folder, write, about)
+        _remove_bests(folder.parent, str(folder), trainer._best_saved)
+
+    trainer.processes.on_main(on_main)
     return folder
+
+
+def _remove_bests(output: Path, *kept: str | None) -> None:
+    """Remove what was the best once."""
+    names = {Path(path).name for path in kept if path is not None}
+    for folder in checkpoints.numbered(output, BEST):
+        if folder.name not in names:
+            checkpoints.remove(folder)
 
 
 def model_writer(trainer: Trainer) -> Callable[[Path], None]:

@@ -106,7 +106,8 @@ def train(
     job.read(rows, columns)
     job.take(*_model(job, model, tokenizer, from_scratch, args.seed))
     args = _changed(args, {**job.arguments(), **_evaluations(held_out), **given})
-    trainer = _trainer(job, args, rows, None if estimate else held_out, peft_config)
+    at_its_end = {"push_to_hub": False}  # with the card that is written then
+    trainer = _trainer(job, _changed(args, at_its_end), rows, None if estimate else held_out, peft_config)
     if estimate:
         return _estimated(trainer)
     done = trainer.train()
@@ -116,6 +117,8 @@ def train(
     trainer.save_model()
     if trainer.processes.is_main:
         trainer.create_model_card(task=job.name, datasets=_data_used(data, data_name, rows, held_out))
+    if args.push_to_hub:
+        trainer.push_to_hub()
     return TrainResult(
         job.name,
         str(output),

@@ -112,6 +112,7 @@ class Trainer:
         self.energy: EnergyMeter | None = None
         self.energy_used: EnergyResult | None = None
         self._is_training = self._is_split = self._is_interrupted = False
+        self._best_saved: str | None = None  # what the newest checkpoint knows as the best
         self._grad_norm: Any = 0.0
         self._window: torch.Tensor = torch.zeros((), dtype=torch.float64)
         self._loggers: list[Logger] = []
@@ -384,7 +385,9 @@ class Trainer:
         state.num_train_epochs = feed.num_epochs()
         state.logging_steps, state.save_steps = args.every("logging_steps", total), args.every("save_steps", total)
         state.eval_steps = args.every("eval_steps", total)
-        self._window = torch.tensor(state.window_loss, dtype=torch.float64, device=processes.device)
+        window = state.window_loss if processes.is_main else 0.0  # it is the sum of all
+        self._window = torch.tensor(window, dtype=torch.float64, device=processes.device)
+        self._best_saved = state.best_model_checkpoint
         self._loggers = open_loggers(args, state.global_step) if processes.is_main else []
 
     def _made_trainable(self) -> Trainable:
@@ -461,6 +464,7 @@ class Trainer:
         state.window_loss = self.processes.sum([float(self._window)])[0]
         folder = Path(self.args.output_dir) / f"{checkpoints.PREFIX}{state.global_step}"
         resuming.save_checkpoint(folder, self)
+        self._best_saved = state.best_model_checkpoint
         if self.energy is not None:
             self.energy.flush()
         self._tell("on_save")

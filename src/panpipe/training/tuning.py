@@ -49,9 +49,10 @@ def hyperparameter_search(
     objective = compute_objective or _objective
 
     def run(parameters: Mapping[str, Any], folder: Path, report: Callable[[int, float], None]) -> dict[str, float]:
-        given = {**_as_given(trainer.args), **parameters, "output_dir": str(folder), "energy": False}
-        trial = trainer.again(type(trainer.args)(**given), _Reports(report, objective))
-        trial.train(resume_from_checkpoint=True)
+        of_trial = {"output_dir": str(folder), "energy": False, "push_to_hub": False}
+        args = type(trainer.args)(**{**_as_given(trainer.args), **parameters, **of_trial})
+        trial = trainer.again(args, _Reports(report, objective))
+        trial.train(resume_from_checkpoint=not args.save_only_model)
         metrics = trial.evaluate()
         return {**metrics, "objective": objective(metrics)}
 
