@@ -24,7 +24,7 @@ from panpipe.training.collators import (
     ragged_inputs,
 )
 from panpipe.training.feed import collated, padded
-from panpipe.training.masking import sentinels_of
+from panpipe.training.masking import group_texts, sentinels_of
 from tests.models.tiny import made
 
 FOLDERS = Path(__file__).parents[1] / "golden" / "tokenizers"
@@ -355,6 +355,15 @@ def test_a_causal_model_has_its_own_tokens_as_labels() -> None:
     assert (rectangles["labels"][~real] == -100).all()
     batch = collator.ragged(features(), made("gpt2", "causal-lm"), [0] * 4)
     assert batch.num_terms == 12 - 4
+
+
+@pytest.mark.parametrize("mlm", [False, True])
+def test_a_model_takes_what_a_call_gives(mlm: bool) -> None:
+    """Also of blocks that hold unequal numbers of documents, and of rows that mark their special tokens."""
+    blocks = list(group_texts([row["input_ids"] for row in encoded()], 30))
+    collator = DataCollatorForLanguageModeling(tokenizer(), mlm=mlm, return_tensors="np")
+    for rows in (blocks, encoded(return_special_tokens_mask=True)):
+        assert set(collator(rows)) <= {"input_ids", "attention_mask", "token_type_ids", "labels"}
 
 
 def test_objective_and_head_must_agree() -> None:

@@ -23,7 +23,7 @@ from ..batches import IGNORED, TrainingBatch
 from ..masking import Masking, Sentences, Words, fill_in, mask_tokens, noise_spans, sentinels_of, special_ids
 from ..order import generator
 from .padding import DataCollatorForSeq2Seq, filled, padded, tensors
-from .ragged import Feature, ragged
+from .ragged import DOCUMENTS, Feature, ragged
 
 __all__ = [
     "DataCollatorForDenoising",
@@ -83,6 +83,7 @@ class DataCollatorForLanguageModeling(Drawing):
     mask_replace_prob, random_replace_prob: the shares of these that become the mask, and any token.
     Special tokens are never chosen. Labels of a causal model that are the padding token are -100 when called, as in
     transformers; in a ragged batch there is no padding, and a text's end is learned even where both are one token.
+    Rows of several documents (document_lengths) are each one text when called.
     Raises InvalidArgument for a tokenizer without a mask token.
     """
 
@@ -114,7 +115,7 @@ class DataCollatorForLanguageModeling(Drawing):
 
     def laid(self, rows: Sequence[dict[str, Any]], return_tensors: str | None) -> BatchEncoding:
         """Changed rows as rectangles."""
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        columns = {name: [row[name] for row in rows] for name in rows[0] if name not in _OF_ROWS}
         labels = columns.pop("labels")
         made = padded(self.tokenizer, columns, True, None, self.pad_to_multiple_of)
         width, side = len(made["input_ids"][0]), self.tokenizer.padding_side
@@ -276,7 +277,8 @@ class DataCollatorForDenoising(_Repairing):
         return {"input_ids": around[0], "labels": around[1]}
 
 
-_KEPT = ("input_ids", "attention_mask", "token_type_ids", "document_lengths", "special_tokens_mask")
+_OF_ROWS = (DOCUMENTS, "special_tokens_mask")  # a rectangle has no room for the one, and models take no other
+_KEPT = ("input_ids", "attention_mask", "token_type_ids", *_OF_ROWS)
 
 
 def _feature(example: Any) -> Mapping[str, Any]:
