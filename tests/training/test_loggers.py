@@ -53,14 +53,17 @@ def test_what_a_user_logs_may_be_a_tensor(tmp_path: Path) -> None:
 
 def test_tensorboard_gets_the_numbers_and_no_more(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
-    (logger,) = open_loggers(TrainingArguments(tmp_path, report_to="tensorboard"), 0)[1:]
-    logger.log(plain({"eval_f1": np.float32(0.5), "eval_mode": "strict", "eval_matrix": np.eye(2)}), 3)
-    logger.close()
+    values = plain({"eval_f1": np.float32(0.5), "eval_mode": "strict", "eval_matrix": np.eye(2)})
+    for begin, steps in ((0, (1, 2, 3)), (1, (2,))):  # killed after step 3, gone on from step 1
+        (logger,) = open_loggers(TrainingArguments(tmp_path, report_to="tensorboard"), begin)[1:]
+        for step in steps:
+            logger.log(values, step)
+        logger.close()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     read = EventAccumulator(str(tmp_path / "runs" / "run")).Reload()
     assert read.Tags()["scalars"] == ["eval/f1"]
-    assert read.Scalars("eval/f1")[0].value == 0.5
+    assert [(event.step, event.value) for event in read.Scalars("eval/f1")] == [(1, 0.5), (2, 0.5)]
 
 
 @pytest.mark.parametrize("is_greater", [True, False])

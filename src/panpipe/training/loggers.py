@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import InvalidArgument, MissingDependency, did_you_mean
+from ..weights.whole_file import whole_file
 
 if TYPE_CHECKING:
     from .arguments import TrainingArguments
@@ -35,7 +36,8 @@ class JsonLines:
         if from_step and path.exists():
             lines = path.read_text(encoding="utf-8").splitlines()
             kept = [line for line in lines if line and _step(line) <= from_step]
-        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        with whole_file(path) as file:
+            file.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
 
     def log(self, values: dict[str, Any], step: int) -> None:
         """Add a line."""
@@ -54,9 +56,10 @@ def _step(line: str) -> int:
 
 
 class _TensorBoard:
-    def __init__(self, args: TrainingArguments) -> None:
+    def __init__(self, args: TrainingArguments, from_step: int) -> None:
         writer = _imported("torch.utils.tensorboard", "tensorboard").SummaryWriter
-        self._writer = writer(log_dir=str(Path(args.output_dir) / "runs" / (args.run_name or "run")))
+        folder = Path(args.output_dir) / "runs" / (args.run_name or "run")
+        self._writer = writer(log_dir=str(folder), purge_step=from_step + 1)  # what lies after it is not drawn
 
     def log(self, values: dict[str, Any], step: int) -> None:
         for name, value in values.items():
@@ -83,10 +86,10 @@ class _Run:
         self._package.finish()
 
 
-_BY_NAME: dict[str, Callable[[TrainingArguments], Logger]] = {
+_BY_NAME: dict[str, Callable[[TrainingArguments, int], Logger]] = {
     "tensorboard": _TensorBoard,
-    "wandb": lambda args: _Run("wandb", args),
-    "trackio": lambda args: _Run("trackio", args),
+    "wandb": lambda args, from_step: _Run("wandb", args),
+    "trackio": lambda args, from_step: _Run("trackio", args),
 }
 
 
@@ -108,7 +111,7 @@ def open_loggers(args: TrainingArguments, from_step: int) -> list[Logger]:
         if not isinstance(wanted, str):
             found.append(wanted)
         elif wanted in _BY_NAME:
-            found.append(_BY_NAME[wanted](args))
+            found.append(_BY_NAME[wanted](args, from_step))
         else:
             near = did_you_mean(wanted, _BY_NAME)
             raise InvalidArgument(
