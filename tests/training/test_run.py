@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,10 @@ pytest.importorskip("torch", reason="training needs it")
 from panpipe import pipeline
 from panpipe.carbon import Plan
 from panpipe.errors import TrainingError
+from panpipe.training import run
+from panpipe.training.arguments import TrainingArguments
 from panpipe.training.run import TrainResult, evaluate, train
+from panpipe.training.trainer import Trainer
 
 pytestmark = pytest.mark.train
 
@@ -104,6 +109,38 @@ def test_an_estimate_leaves_nothing_behind(tmp_path: Path) -> None:
     assert isinstance(found, Plan)
     assert found.seconds > 0
     assert not (tmp_path / "out").exists()
+
+
+def test_an_estimate_is_of_all_steps_also_by_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step takes a second, on a clock of our own."""
+    clock = itertools.count()
+    monkeypatch.setattr(run, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    told: list[Any] = []
+
+    def trained() -> None:
+        for _ in range(trainer.args.max_steps):
+            told[0].on_step_end(None, None, None)
+
+    trainer = SimpleNamespace(
+        args=TrainingArguments("out", num_train_epochs=2, max_tokens_per_batch=10),
+        train_dataset=[{"input_ids": [1] * 10}] * 64,
+        processes=SimpleNamespace(rank=0, size=1),
+        add_callback=told.append,
+        train=trained,
+    )
+    assert run._estimated(trainer).seconds == 128
+
+
+def test_an_upload_has_the_card_of_the_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cards: list[str] = []
+
+    def push(trainer: Trainer) -> None:
+        cards.append((Path(trainer.args.output_dir) / "README.md").read_text(encoding="utf-8"))
+
+    monkeypatch.setattr(Trainer, "push_to_hub", push)
+    learned(tmp_path / "모델", epochs=1, push_to_hub=True)
+    (card,) = cards
+    assert "data of one's own" in card
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def _warn_of_changes(folder: Path, trainer: Trainer, state: TrainerState) -> Non
     rows = len(data) if hasattr(data, "__len__") else 0
     if rows != state.num_examples:
         changes.append(f"the training data had {state.num_examples} rows, have {rows}")
-    if changes:
+    if changes and trainer.processes.is_main:
         _log.warning("the run goes on, but not to the last bit as it would have: %s.", "; ".join(changes))
 
 

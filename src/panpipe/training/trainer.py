@@ -377,12 +377,12 @@ class Trainer:
         self.optimizer, self.lr_scheduler = self._given_optimizers
         self.optimizer = self.optimizer or self.create_optimizer()
         run_id = processes.on_main(lambda: uuid.uuid4().hex)
-        self.state = TrainerState(run_id=run_id, num_examples=feed.num_examples)
+        self.state = TrainerState(run_id=run_id)
         if folder is not None:
             self.state = resuming.load_state(folder, self)
         state = self.state
         state.is_world_process_zero, state.max_steps = processes.is_main, total
-        state.num_train_epochs = feed.num_epochs()
+        state.num_train_epochs, state.num_examples = feed.num_epochs(), feed.num_examples
         state.logging_steps, state.save_steps = args.every("logging_steps", total), args.every("save_steps", total)
         state.eval_steps = args.every("eval_steps", total)
         window = state.window_loss if processes.is_main else 0.0  # it is the sum of all
