@@ -181,3 +181,21 @@ def test_labels_of_any_kind_are_evaluated(tmp_path: Path) -> None:
     found = trainer.predict(rows(shares=shares))
     assert found.metrics["test_loss"] > 0
     np.testing.assert_allclose(found.label_ids, shares, atol=1e-7)
+
+
+@pytest.mark.parametrize("removes", [True, False])
+def test_columns_that_models_do_not_take_are_kept_if_asked(tmp_path: Path, removes: bool) -> None:
+    seen: list[set[str]] = []
+
+    class Weighted(Trainer):
+        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **more: Any) -> Any:
+            seen.append({"idx", "weight"} & set(inputs))
+            return model(**{name: v for name, v in inputs.items() if name not in ("idx", "weight")}).loss
+
+    data = rows(labels=[0, 1, 2, 0], idx=[4, 5, 6, 7], weight=[0.5, 1.0, 2.0, 1.0])
+    model = BertForSequenceClassification.from_config(CONFIG)
+    args = arguments(tmp_path, max_steps=1, remove_unused_columns=removes)
+    trainer = Weighted(model, args, DataCollatorWithPadding(tokenizer()), data, data)
+    trainer.train()
+    trainer.evaluate()
+    assert seen == [set() if removes else {"idx", "weight"}] * 2

@@ -50,7 +50,6 @@ _WITHOUT_EFFECT = {
             "dataloader_pin_memory",
             "dataloader_persistent_workers",
             "dataloader_prefetch_factor",
-            "remove_unused_columns",
             "label_names",
             "ignore_data_skip",
             "accelerator_config",
@@ -111,6 +110,7 @@ class TrainingArguments:
     adam_beta1, adam_beta2, adam_epsilon: of AdamW.   max_grad_norm: gradients are clipped to it; 0 for never.
     label_smoothing_factor: the probability that classes other than the right one get together.
     num_train_epochs: passes over the data.   max_steps: steps instead, if above 0.
+    remove_unused_columns: leave out columns that models do not take; of account for losses of one's own alone.
     group_by_length: batches of examples of about the same length.   dataloader_drop_last: leave out the last, smaller.
     eval_strategy, eval_steps, eval_on_start, eval_delay: when to evaluate.
     logging_strategy, logging_steps, logging_first_step: when to log.
@@ -151,6 +151,7 @@ class TrainingArguments:
     label_smoothing_factor: float = 0.0
     num_train_epochs: float = 3.0
     max_steps: int = -1
+    remove_unused_columns: bool = True
     group_by_length: bool = False
     dataloader_drop_last: bool = False
     eval_strategy: str = "no"

@@ -157,7 +157,8 @@ class Evaluator:
         sums.batches += 1
         keeps_logits = keeps and self.generation is None
         if self.own_loss is not None:
-            batch = padded(self.collator, rows, self.model, self._seeds(indices))
+            drops = self.args.remove_unused_columns
+            batch = padded(self.collator, rows, self.model, self._seeds(indices), drops=drops)
             if labels_of(batch.inputs) is not None:
                 return self._judged(self.own_loss, rows, batch, sums, keeps)
         features, given = self._collated(indices, rows)

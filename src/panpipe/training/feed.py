@@ -15,7 +15,7 @@ from ..errors import InputError, InvalidArgument
 from ..models.model import Model
 from .arguments import TrainingArguments
 from .batches import Padded, TrainingBatch
-from .collators.ragged import ragged_from_rectangles
+from .collators.ragged import LABEL_NAMES, ragged_from_rectangles
 from .order import Indices, epoch_batches, example_seeds
 
 __all__ = ["Feed", "Rows", "Step", "by_name", "collated", "dataloader", "knows", "padded"]
@@ -46,11 +46,20 @@ def collated(collator: Collator, rows: list[Any], model: Model, seeds: Sequence[
     return ragged_from_rectangles(collator(rows), model)
 
 
-def padded(collator: Collator, rows: list[Any], model: Model, seeds: Sequence[int]) -> Padded:
-    """Rows as rectangles, for a loss of one's own; a collator that draws does it from the seeds."""
+def padded(collator: Collator, rows: list[Any], model: Model, seeds: Sequence[int], *, drops: bool = True) -> Padded:
+    """Rows as rectangles, for a loss of one's own; a collator that draws does it from the seeds.
+
+    drops: our collators are given only the columns that models take; others than ours may need more.
+    """
     draws = knows(collator, "rectangles")
+    if drops and knows(collator, "ragged") and not draws:
+        rows = [{name: value for name, value in row.items() if name in _TAKEN} for row in rows]
     given = collator.rectangles(rows, seeds) if draws else collator(rows)  # type: ignore[attr-defined]
     return Padded.of(given, len(rows), model.head)
+
+
+_TAKEN = {"input_ids", "attention_mask", "token_type_ids", "position_ids", "start_positions", "end_positions"}
+_TAKEN |= {"decoder_input_ids", "decoder_attention_mask", *LABEL_NAMES}
 
 
 def knows(collator: Collator, method: str) -> bool:

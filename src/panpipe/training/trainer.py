@@ -263,7 +263,8 @@ class Trainer:
         return (loss, outputs_) if return_outputs else loss
 
     def _collate(self, rows: Rows) -> TrainingBatch | Padded:
-        return (padded if self._has_own_loss else collated)(self.data_collator, rows.rows, self.model, rows.seeds)
+        given = self.data_collator, rows.rows, self.model, rows.seeds
+        return padded(*given, drops=self.args.remove_unused_columns) if self._has_own_loss else collated(*given)
 
     def _set_learning_rate(self) -> None:
         if self._given_optimizers[0] is not None and self._given_optimizers[1] is not None:
