@@ -146,3 +146,14 @@ def test_what_was_the_best_once_is_removed_and_what_is_not_ours_stays(tmp_path: 
     trainer(tmp_path, Notes(), num_train_epochs=6, **changes).train()
     assert len(set(improved)) > 2, "it never got better, and this shows nothing"
     assert mine.is_dir()
+
+
+def test_a_checkpoint_of_each_best_evaluation_can_be_resumed_from(tmp_path: Path) -> None:
+    changes = {"save_strategy": "best", "eval_strategy": "epoch", "num_train_epochs": 3, "save_total_limit": 1}
+    run = trainer(tmp_path, **changes)
+    run.train()
+    (folder,) = checkpoints.checkpoints_in(tmp_path)
+    assert folder.name == f"checkpoint-{run.state.best_global_step}"
+    counts = Counts()
+    trainer(tmp_path, counts, **changes).train(True)
+    assert counts.steps == run.state.max_steps - (run.state.best_global_step or 0)

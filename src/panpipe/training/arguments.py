@@ -115,7 +115,8 @@ class TrainingArguments:
     eval_strategy, eval_steps, eval_on_start, eval_delay: when to evaluate.
     logging_strategy, logging_steps, logging_first_step: when to log.
     report_to: tensorboard, wandb, trackio, or a Logger; log.jsonl is always written.
-    save_strategy, save_steps, save_total_limit, save_only_model: when to write checkpoints, and how many stay.
+    save_strategy, save_steps, save_total_limit, save_only_model: when to write checkpoints, and how many stay; the
+    strategy may also be "best": after an evaluation that is the best so far.
     load_best_model_at_end: end with the weights of the best evaluation.   metric_for_best_model: "loss" or a metric.
     greater_is_better: default: unless the metric is a loss.
     seed: of weights, dropout and masks.   data_seed: of the order of the data; default the seed.

@@ -559,6 +559,7 @@ class Trainer:
         if math.isnan(value) or (best is not None and not (value > best if is_greater else value < best)):
             return
         state.best_metric, state.best_global_step = value, state.global_step
+        self.control.should_save |= args.save_strategy == "best"
         if args.load_best_model_at_end or args.save_strategy == "best":
             state.best_model_checkpoint = str(resuming.save_best(self))
 
