@@ -112,6 +112,12 @@ def test_a_search_trains_each_trial_in_a_folder_of_its_own(
     assert (found["metric"], found["direction"], len(found["trials"])) == ("accuracy", "maximize", 3)
 
 
+def test_a_trial_without_an_optimizer_s_state_begins_anew(called: list[dict[str, Any]], tmp_path: Path) -> None:
+    given = ["--model", "m", "--data", "d", "--output", str(tmp_path / "search"), "--save-only-model"]
+    train(["text-classification", *given, "--search", "seed=1,2", "--search-method", "grid"])
+    assert [(call["resume"], call["overwrite_output_dir"]) for call in called] == [(None, True)] * 2
+
+
 def test_more_processes_are_torchruns(called: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
     monkeypatch.setattr("panpipe.cli.train.os.execv", lambda program, command: commands.append(command))
