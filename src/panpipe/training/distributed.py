@@ -101,11 +101,6 @@ class Processes:
             raise held[1]
         return held[0]  # type: ignore[no-any-return]
 
-    def wait(self) -> None:
-        """Until all are here."""
-        if self.size > 1:
-            torch.distributed.barrier()
-
     # -- split weights -----------------------------------------------------------------------------------------------
 
     def split(self, module: nn.Module) -> bool:
