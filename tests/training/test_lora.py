@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from panpipe.batch import Batch
 from panpipe.errors import ConfigError, InvalidArgument, WeightsMismatch
@@ -148,6 +149,19 @@ def test_what_the_checkpoint_lacked_is_saved_too(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         load_model(tmp_path / "adapter").forward(BATCH), trainable.model.forward(BATCH), atol=1e-5
     )
+
+
+def test_a_head_for_hidden_words_is_made_beside_tied_embeddings(tmp_path: Path) -> None:
+    made("bert", "base").save_pretrained(tmp_path / "base")
+    model = load_model(tmp_path / "base", "masked-lm", new_head=True)
+    saved = ("transform.dense", "transform.LayerNorm")
+    config = {"r": 2, "target_modules": "all-linear", "bias": "all", "modules_to_save": saved}
+    trainable = drawn(lora.apply_lora(Trainable(model).eval(), config))
+    lora.save_adapter(trainable, tmp_path / "adapter")
+    opened = load_model(tmp_path / "adapter")
+    np.testing.assert_allclose(opened.forward(BATCH), trainable.model.forward(BATCH), atol=1e-5)
+    kept = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    assert not any(name.endswith(("decoder.weight", "word_embeddings.weight")) for name in kept)
 
 
 def test_a_saved_adapter_is_read_back_exactly(tmp_path: Path) -> None:

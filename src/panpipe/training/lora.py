@@ -177,7 +177,8 @@ def _filled(model: Model, config: LoraConfig) -> LoraConfig:
     places = [Place(model, slot, "weight") for slot, kind in model.stored.slots.items() if "weight" in kind.shapes()]
     config = config.replace(modules_to_save=(*(config.modules_to_save or ()), *_OF_HEADS.get(model.head, ())))
     for place in places:
-        if (place.slot == "head.output" or place.slot in model.stored.drawn) and not place.is_saved(config):
+        is_new = place.slot == "head.output" or (place.slot in model.stored.drawn and not place.is_tied)
+        if is_new and not place.is_saved(config):
             config = config.replace(modules_to_save=(*(config.modules_to_save or ()), *place.modules))
     targets = config.target_modules
     if targets == "all-linear":
@@ -384,6 +385,7 @@ class Place:
     def __init__(self, model: Model, slot: str, part: str) -> None:
         self.slot, self.part, self.kind = slot, part, model.stored.slots[slot]
         row = locate(model.family.heads[model.head].rows, slot, part) if slot.startswith("head.") else None
+        self.is_tied = isinstance(row, Tied) and model.config.tie_word_embeddings
         if isinstance(row, Tied):
             self.source: Source = row.untied
             prefix = ""
