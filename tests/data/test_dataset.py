@@ -9,6 +9,7 @@ import os
 import pickle
 import random
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -314,6 +315,31 @@ def test_several_processes_give_the_same_rows_in_order(batched: bool, monkeypatc
     assert ds.filter(lambda row: row["a"] % 7 == 0, num_proc=3)["a"] == list(range(0, 105, 7))
     with pytest.raises(ZeroDivisionError):
         ds.map(lambda row: {"b": 1 / (row["a"] - 70)}, num_proc=3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="one process elsewhere")
+def test_a_bar_that_another_thread_draws_stops_no_process() -> None:
+    """tqdm's lock is held when the processes are forked: they must not wait for it for ever."""
+    program = """
+import threading
+from tqdm import tqdm
+import panpipe.data.processes
+from panpipe.data import Dataset
+panpipe.data.processes._LEAST_ROWS = 10
+held, done = threading.Event(), threading.Event()
+def draws():
+    with tqdm.get_lock():
+        held.set()
+        done.wait()
+thread = threading.Thread(target=draws)
+thread.start()
+held.wait()
+rows = Dataset.from_dict({"a": range(40)})
+print(sum(rows.map(lambda _: {"b": [1] * 10}, batched=True, batch_size=10, num_proc=2)["b"]))
+done.set()
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert found.stdout == "40\n", found.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="one process elsewhere")

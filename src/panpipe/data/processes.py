@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,6 +87,9 @@ def _made(place: Path, parts: list[tuple[int, int]], fill: Fill) -> Iterator[tup
 
 
 def _work(folder: Path, part: tuple[int, int], fill: Fill, answer: Any) -> None:
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())  # the parent's may have been held when we were forked, and nobody lets it go here
     folder.mkdir()
     try:
         with TableWriter(folder) as writer:
