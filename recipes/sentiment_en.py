@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .common import Row, lora, minilm, rows_of, tune
+from .about import About
+from .common import MINILM, Row, lora, minilm, rows_of, tune
+from .floors import naive_bayes, words
+from .measure import Scores, classified, of_task
 
-TASK, LANGUAGE = "sentiment-analysis", "en"
+ABOUT = About(
+    folder="sentiment-en",
+    task="text-classification",
+    languages=["en"],
+    title="English sentiment, small",
+    text="POSITIVE or NEGATIVE for an English sentence or short text. There is no neutral label: a text without "
+    "sentiment gets one of the two all the same. It knows reviews and comments better than news. It says nothing about "
+    "people, and must not be used to judge them.",
+    data=["sentiment/en"],
+    metric="accuracy",
+    on="English reviews and comments",
+    goal="accuracy 0.90",
+    larger="distilbert/distilbert-base-uncased-finetuned-sst-2-english",
+    anchor="0.913 on SST-2's validation rows (its card)",
+    base=MINILM,
+    examples=["I've been waiting for a HuggingFace course my whole life.", "I hate this so much!"],
+)
 
 
 def row(given: Row) -> Row | None:
@@ -23,3 +42,13 @@ def make(data: Path, work: Path, share: float) -> Path:
         "text-classification", minilm(), rows, work, share, lora=lora(), num_train_epochs=2, max_length=256,
         columns={"text": "text", "label": "label"},
     )  # fmt: skip
+
+
+def measure(folder: Path, data: Path, split: str) -> tuple[Scores, Scores]:
+    """Accuracy, and naive Bayes'."""
+    rows, columns = rows_of(data, "sentiment/en", split, row), {"text": "text", "label": "label"}
+    guess = naive_bayes(list(rows_of(data, "sentiment/en", "train", row)), words)
+    return (
+        of_task("text-classification", folder, rows, {"accuracy": "accuracy"}, columns=columns),
+        classified(list(rows), list(map(guess, rows))),
+    )
