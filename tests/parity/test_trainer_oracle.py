@@ -89,24 +89,33 @@ def test_a_run_ends_with_the_weights_of_transformers(tmp_path: Path, kind: str, 
             np.testing.assert_allclose(ours.stored.read(slot)[part], end.stored.read(slot)[part], atol=3e-4)
 
 
-@pytest.mark.parametrize("name", [n for n in SCHEDULES if n not in ("one_cycle", "reduce_lr_on_plateau")])
-@pytest.mark.parametrize(("total", "warmup"), [(40, 5), (40, 0), (7, 7)])
-def test_schedules_are_those_of_transformers(name: str, total: int, warmup: int) -> None:
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    ours: dict[str, Any] = {}
-    theirs: dict[str, Any] = {}
-    if name == "polynomial":
-        ours, theirs = {"power": 2.0, "end_factor": 1e-7}, {"power": 2.0}
-    if name == "cosine_with_min_lr":
-        ours, theirs = {"min_factor": 0.1}, {"min_lr_rate": 0.1}
-    if name == "warmup_stable_decay":
-        ours, theirs = {"decay_steps": 10}, {"num_decay_steps": 10, "decay_type": "linear"}
+OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in SCHEDULES if name not in ("one_cycle", "reduce_lr_on_plateau", "cosine_with_min_lr")),
+    ("polynomial", {"power": 2.0, "lr_end": 1e-3}),
+    ("cosine", {"num_cycles": 1.5}),
+    ("cosine_with_min_lr", {"min_lr_rate": 0.1}),
+    ("cosine_with_min_lr", {"min_lr": 0.001}),
+    *(("warmup_stable_decay", {"num_decay_steps": 10, "decay_type": kind}) for kind in ("cosine", "linear", "1-sqrt")),
+    ("warmup_stable_decay", {"num_decay_steps": 10, "min_lr_ratio": 0.1}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIONS)
+@pytest.mark.parametrize(("total", "warmup"), [(40, 5), (40, 0), (17, 7)])
+def test_schedules_are_those_of_transformers(name: str, options: dict[str, Any], total: int, warmup: int) -> None:
+    peak = 0.02
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=peak)
+    theirs = {"num_decay_steps": max(1, (total - warmup) // 5)} if name == "warmup_stable_decay" else {}
     scheduler = transformers.get_scheduler(
-        name, optimizer, num_warmup_steps=warmup, num_training_steps=total, scheduler_specific_kwargs=theirs
+        name,
+        optimizer,
+        num_warmup_steps=warmup,
+        num_training_steps=total,
+        scheduler_specific_kwargs={**theirs, **options},
     )
-    factor = schedule(name, total, warmup, **ours)
+    factor = schedule(name, total, warmup, peak, **options)
     for step in range(total):
-        assert factor(step) == pytest.approx(scheduler.get_last_lr()[0], abs=1e-7), (name, step)
+        assert peak * factor(step) == pytest.approx(scheduler.get_last_lr()[0], abs=1e-7), (name, step)
         if step + 1 < total:  # after the end transformers' polynomial may divide by 0
             optimizer.step()
             scheduler.step()

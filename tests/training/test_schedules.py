@@ -38,7 +38,7 @@ def test_restarts_return_to_the_peak() -> None:
 
 
 def test_a_stable_rate_decays_at_the_end() -> None:
-    factor = schedule("warmup_stable_decay", 100, 10, decay_steps=20, min_factor=0.1)
+    factor = schedule("warmup_stable_decay", 100, 10, num_decay_steps=20, min_lr_ratio=0.1)
     assert factor(50) == factor(79) == 1.0
     assert factor(90) == pytest.approx(0.55)
 
@@ -55,3 +55,7 @@ def test_mistakes_are_named() -> None:
         schedule("cosin", 10)
     with pytest.raises(UnknownArgument, match="num_cycles"):
         schedule("cosine", 10, num_cycle=1)
+    with pytest.raises(UnknownArgument, match="It has no options"):
+        schedule("linear", 10, power=2)
+    with pytest.raises(InvalidArgument, match="1-sqrt"):
+        schedule("warmup_stable_decay", 10, decay_type="sqrt")

@@ -21,34 +21,61 @@ __all__ = ["get_scheduler", "plateau", "schedule"]
 Factor = Callable[[int], float]
 
 
-def schedule(name: str, total: int, warmup: int = 0, **options: Any) -> Factor:
+_OPTIONS = {
+    "cosine": ("num_cycles",),
+    "cosine_with_restarts": ("num_cycles",),
+    "cosine_with_min_lr": ("num_cycles", "min_lr", "min_lr_rate"),
+    "polynomial": ("power", "lr_end"),
+    "inverse_sqrt": ("timescale",),
+    "warmup_stable_decay": ("num_decay_steps", "decay_type", "min_lr_ratio"),
+    "one_cycle": ("start_factor",),
+}
+
+
+def schedule(name: str, total: int, warmup: int = 0, peak: float = 1.0, **options: Any) -> Factor:
     """step (from 0) -> what the peak learning rate is multiplied by.
 
-    total: steps of the run.   warmup: steps of linear rise from 0.
-    options: num_cycles (cosine, cosine_with_restarts); power, end_factor (polynomial); min_factor (cosine_with_min_lr);
-    decay_steps, min_factor (warmup_stable_decay); timescale (inverse_sqrt); start_factor (one_cycle).
+    total: steps of the run.   warmup: steps of linear rise from 0.   peak: for the options that are rates themselves.
+    options, as transformers names them: num_cycles (cosine, cosine_with_restarts); min_lr or min_lr_rate, a share of
+    the peak (cosine_with_min_lr); power, lr_end (polynomial); timescale (inverse_sqrt); num_decay_steps, decay_type
+    (cosine, linear or 1-sqrt), min_lr_ratio (warmup_stable_decay).   start_factor (one_cycle).
     Raises InvalidArgument, UnknownArgument.
     """
     if name not in SCHEDULES:
         raise InvalidArgument(
             f"{name!r} is not a schedule.{did_you_mean(name, SCHEDULES)} Schedules: {', '.join(SCHEDULES)}."
         )
-    known = {"num_cycles", "power", "end_factor", "min_factor", "decay_steps", "timescale", "start_factor"}
+    known = _OPTIONS.get(name, ())
     for option in options:
         if option not in known:
-            raise UnknownArgument(f"a schedule has no {option!r}.{did_you_mean(option, known)}")
+            raise UnknownArgument(
+                f"the schedule {name} has no {option!r}.{did_you_mean(option, known)} "
+                f"It has {', '.join(known) or 'no options'}."
+            )
+    if options.get("decay_type", "cosine") not in _DECAYS:
+        raise InvalidArgument(f"decay_type is {options['decay_type']!r}; it must be one of {', '.join(_DECAYS)}.")
     if name == "one_cycle":
         return _one_cycle(total, warmup or max(1, round(0.3 * total)), options.get("start_factor", 0.04))
-    after = _after_warmup(name, max(1, total - warmup), warmup, options)
+    least = options["min_lr"] / peak if "min_lr" in options else options.get("min_lr_rate", 0.0)
+    least = options.get("min_lr_ratio", least)
+    after = _after_warmup(name, max(1, total - warmup), warmup, {"lr_end": 1e-7, **options}, peak, least)
     if name == "constant":
         return after
-    return lambda step: step / max(1, warmup) if step < warmup else after(step - warmup)
+    start = least if name == "warmup_stable_decay" else 0.0
+    return lambda step: start + (1 - start) * step / max(1, warmup) if step < warmup else after(step - warmup)
 
 
-def _after_warmup(name: str, span: int, warmup: int, options: dict[str, Any]) -> Factor:
+_DECAYS: dict[str, Factor] = {
+    "cosine": lambda share: 0.5 * (1 + math.cos(math.pi * share)),
+    "linear": lambda share: 1 - share,
+    "1-sqrt": lambda share: 1 - math.sqrt(share),
+}
+"""How a share of the decay takes the rate down."""
+
+
+def _after_warmup(name: str, span: int, warmup: int, options: dict[str, Any], peak: float, least: float) -> Factor:
     """The factor so many steps after the warm-up, of `span`."""
     cycles = options.get("num_cycles", 1 if name == "cosine_with_restarts" else 0.5)
-    least = options.get("min_factor", 0.0)
 
     def share(step: int) -> float:
         return min(1.0, step / span)
@@ -60,17 +87,17 @@ def _after_warmup(name: str, span: int, warmup: int, options: dict[str, Any]) ->
         return float(least + (1 - least) * max(0.0, 0.5 * (1 + math.cos(2 * math.pi * cycles * share(step)))))
 
     def polynomial(step: int) -> float:
-        end = options.get("end_factor", 1e-7 / 5e-5)
+        end = options["lr_end"] / peak
         return float((1 - end) * (1 - share(step)) ** options.get("power", 1.0) + end)
 
     def inverse_sqrt(step: int) -> float:
-        scale = options.get("timescale", warmup or 10_000)
+        scale = options.get("timescale") or warmup or 10_000
         return 1.0 / math.sqrt((step + warmup + scale - warmup) / scale)
 
     def stable_then_decay(step: int) -> float:
-        decay = options.get("decay_steps", max(1, span // 5))
-        left = span - step
-        return 1.0 if left >= decay else max(least, least + (1 - least) * left / decay)
+        decay = options.get("num_decay_steps", max(1, span // 5))
+        done = min(1.0, max(0.0, (step - span + decay) / max(1, decay)))
+        return float(least + (1 - least) * _DECAYS[options.get("decay_type", "cosine")](done))
 
     return {
         "linear": lambda step: max(0.0, 1 - step / span),
@@ -119,5 +146,6 @@ def get_scheduler(
     """A schedule as PyTorch's LambdaLR, for a loop written by hand as in the course."""
     from torch.optim.lr_scheduler import LambdaLR
 
-    factor = schedule(name, num_training_steps, num_warmup_steps, **(scheduler_specific_kwargs or {}))
+    peak = optimizer.defaults.get("lr", 1.0)
+    factor = schedule(name, num_training_steps, num_warmup_steps, peak, **(scheduler_specific_kwargs or {}))
     return LambdaLR(optimizer, factor)

@@ -370,7 +370,7 @@ class Trainer:
         warmup = args.get_warmup_steps(total)
         options = dict(args.lr_scheduler_kwargs)
         self._plateau_options = {key: options.pop(key) for key in ("factor", "patience") if key in options}
-        self._factor = schedule(args.lr_scheduler_type, total, warmup, **options)
+        self._factor = schedule(args.lr_scheduler_type, total, warmup, args.learning_rate, **options)
         self.trainable = self._made_trainable()
         if folder is not None:
             resuming.load_weights(folder, self.trainable, self.model, is_adapter=self.peft_config is not None)
