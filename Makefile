@@ -67,7 +67,10 @@ sanitize: $(VENV)/.tested  ## the kernels under the address, undefined-behaviour
 bench: $(VENV)/.installed  ## measure against the peers, each in an environment of its own; writes docs/benchmarks.md
 	$(BIN)/python benchmarks/run.py
 
+model: $(ORACLE)/.installed  ## train an embedded model again: make model NAME=sentiment_en DATA=folder
+	PYTHONPATH=. OMP_NUM_THREADS=1 $(ORACLE)/bin/python -m recipes $(NAME) --data $(DATA)
+
 clean:  ## remove what was built
 	rm -rf build dist $(VENV) .venvs src/panpipe/*.so
 
-.PHONY: help demo test check oracle train-test goldens sanitize bench clean
+.PHONY: help demo test check oracle train-test goldens sanitize bench model clean

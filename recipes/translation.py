@@ -60,9 +60,9 @@ def make(data: Path, work: Path, share: float, steps: int = 16_000) -> Path:
     args = TrainingArguments(
         work / "model", max_steps=max(1, round(steps * share)), max_tokens_per_batch=2048, bf16=True,
         learning_rate=1.5e-3, lr_scheduler_type="warmup_stable_decay", warmup_steps=500,
-        lr_scheduler_kwargs={"num_decay_steps": max(1, round(steps * share * 0.25)), "decay_type": "linear"}, adam_beta2=0.98,
-        weight_decay=0.01, label_smoothing_factor=0.1, logging_steps=100, save_strategy="steps", save_steps=250,
-        save_total_limit=2, seed=7,
+        lr_scheduler_kwargs={"num_decay_steps": max(1, round(steps * share * 0.25)), "decay_type": "linear"},
+        adam_beta2=0.98, weight_decay=0.01, label_smoothing_factor=0.1, logging_steps=100,
+        save_strategy="steps", save_steps=250, save_total_limit=2, seed=7,
     )  # fmt: skip
     collator = DataCollatorForSeq2Seq(tokenizer, model)
     trainer = Trainer(model, args, collator, rows, processing_class=tokenizer)
