@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from panpipe import pipeline
 from panpipe.models import load_model
+from panpipe.pipelines.tasks import TASKS
 
 panpipe_models = pytest.importorskip("panpipe_models", reason="make demo installs it; the core works without")
 
@@ -29,18 +30,20 @@ def test_sentiment_needs_no_model_named_and_no_network(task: str, monkeypatch: p
     assert [answer["label"] for answer in answers] == list(SENTENCES.values())
 
 
-@pytest.mark.parametrize("task", panpipe_models.tasks())
-def test_each_is_an_ordinary_checkpoint_with_a_card(task: str) -> None:
-    folder = panpipe_models.path(task)
-    assert isinstance(folder, Path)
-    card = (folder / "README.md").read_text(encoding="utf-8")
-    for words in ("license:", "## Data and accuracy", "test"):
+@pytest.mark.parametrize("model", panpipe_models.models(), ids=str)
+def test_each_is_an_ordinary_checkpoint_or_adapter_with_a_card(model: Any) -> None:
+    assert model.task in TASKS
+    assert model.score
+    card = (model.folder / "README.md").read_text(encoding="utf-8")
+    for words in ("license:", "test"):
         assert words in card
-    assert load_model(folder).num_parameters() > 1_000_000
+    assert load_model(model.folder).num_parameters() > 1_000_000
 
 
-def test_a_task_without_a_model_has_none() -> None:
-    assert panpipe_models.path("no-such-task") is None
+def test_every_folder_is_in_the_index() -> None:
+    folders = {model.folder for model in panpipe_models.models()}
+    here = next(iter(folders)).parent
+    assert folders == {path for path in here.iterdir() if (path / "config.json").is_file()}
 
 
 @pytest.mark.oracle
@@ -49,7 +52,7 @@ def test_transformers_opens_it_and_agrees() -> None:
     import torch
     import transformers
 
-    folder = str(panpipe_models.path("sentiment-analysis"))
+    folder = str(panpipe_models.find("text-classification", "en").folder)
     theirs = transformers.pipeline("sentiment-analysis", model=folder, dtype=torch.float32)
     for a, b in zip(theirs(list(SENTENCES)), pipeline("sentiment-analysis")(list(SENTENCES)), strict=True):
         assert a["label"] == b["label"]

@@ -15,6 +15,8 @@ import pytest
 
 from panpipe.cli import main
 
+from ..distribution import uninstall
+
 GOLDEN = Path(__file__).parents[1] / "golden"
 MODELS = {
     "feature-extraction": GOLDEN / "pipelines_a" / "bert" / "base",
@@ -98,7 +100,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     for name in ("NO_COLOR", "HF_ENDPOINT", "HF_HUB_CACHE", "PANPIPE_NUM_THREADS", "PANPIPE_ISA"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("panpipe.pipelines.factory.embedded_model", lambda task: None)
+    uninstall(monkeypatch)
 
 
 @pytest.fixture

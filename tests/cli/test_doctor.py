@@ -11,6 +11,7 @@ import pytest
 from panpipe.cli import doctor
 from panpipe.errors import EngineError
 
+from ..distribution import install, row
 from ..weights.hub_server import serve
 from .conftest import Run
 
@@ -108,7 +109,17 @@ def test_the_cache_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     blobs.mkdir(parents=True)
     (blobs / "x").write_bytes(b"12345")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("panpipe.pipelines.factory.embedded_model", lambda task: Path("tiny"))
+    (tmp_path / "tiny").mkdir()
+    install(monkeypatch, tmp_path, [row("tiny", "text-classification", ["ko"])])
     caches = doctor.examine(offline=True)["caches"]
     assert (caches["models"], caches["size_bytes"], caches["hub_cache"]) == (1, 5, str(tmp_path))
-    assert "text-classification: tiny" in caches["embedded"]
+    assert caches["embedded"] == ["text-classification ko: tiny (accuracy 0.5 of tiny)"]
+
+
+def test_a_broken_distribution_of_models_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert any('pip install "panpipe[models]"' in problem for problem in doctor.examine(offline=True)["problems"])
+    for rows, words in (("{", "models.json cannot be read"), ([row("gone", "fill-mask", ["en"])], "there is no")):
+        install(monkeypatch, tmp_path, rows)
+        (problem,) = [p for p in doctor.examine(offline=True)["problems"] if "panpipe-models" in p]
+        assert words in problem
+        assert "--force-reinstall" in problem

@@ -14,6 +14,7 @@ from panpipe.cli.info import describe
 from panpipe.pipelines.tasks import TASKS
 from panpipe.weights.save import save_safetensors
 
+from ..distribution import adapter_of, install, row
 from ..weights.hub_server import Answer, Repo, serve
 from .conftest import Run
 
@@ -85,8 +86,27 @@ def test_shards_are_counted_together(tmp_path: Path) -> None:
 
 
 def test_a_task_stands_for_its_default_model(models: dict[str, str], run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("panpipe.pipelines.factory.embedded_model", lambda task: Path(models[task]))
-    assert json.loads(run("info", "sentiment-analysis", "--json").out)["where"] == models["sentiment-analysis"]
+    folder = Path(models["sentiment-analysis"])
+    install(monkeypatch, folder.parent, [row(folder.name, "text-classification", ["en", "ko"])])
+    told = json.loads(run("info", "sentiment-analysis", "--json").out)
+    assert told["where"] == str(folder)
+    assert told["embedded"] == [f"en, ko: {folder.name} (accuracy 0.5 of {folder.name})"]
+
+
+def test_an_embedded_adapter_is_described_with_its_base(
+    models: dict[str, str], run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(models["feature-extraction"], tmp_path / "base")
+    adapter_of("owner/base", models["text-classification"], tmp_path / "sentiment")
+    rows = [
+        row("sentiment", "text-classification", ["en"]),
+        row("base", "feature-extraction", ["en"], hub_id="owner/base"),
+    ]
+    install(monkeypatch, tmp_path, rows)
+    told = describe("sentiment-analysis")
+    assert told["architecture"]["head"] == "sequence-classification"
+    assert told["checkpoint"]["files"] == ["model.safetensors"]
+    assert told["tokenizer"]["vocabulary"] > 100
 
 
 def test_a_model_that_cannot_be_had_is_one_line(run: Run) -> None:
@@ -142,3 +162,19 @@ def test_tasks_are_listed(run: Run) -> None:
     assert [row["task"] for row in rows] == list(TASKS)
     assert {row["alias"] for row in rows} == {"", "ner", "sentiment-analysis"}
     assert run("tasks").out.splitlines()[0].split() == ["task", "alias", "embedded", "model"]
+    assert all(row["embedded"] == [] for row in rows)
+
+
+def test_tasks_are_listed_with_their_embedded_models(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    names = [("good-ko", "text-classification", ["ko"]), ("good-en", "text-classification", ["en"])]
+    names.append(("there", "translation", ["fr-en", "en-fr"]))
+    for name, *_ in names:
+        (tmp_path / name).mkdir()
+    install(monkeypatch, tmp_path, [row(*one) for one in names])
+    rows = {row["task"]: row for row in map(json.loads, run("tasks", "--json").out.splitlines())}
+    assert rows["text-classification"]["embedded"] == ["en", "ko"]
+    assert (
+        rows["text-classification"]["model"] == "good-en (accuracy 0.5 of good-en); good-ko (accuracy 0.5 of good-ko)"
+    )
+    assert rows["translation"]["embedded"] == ["fr-en", "en-fr"]
+    assert "fr-en, en-fr" in run("tasks").out

@@ -17,6 +17,7 @@ from panpipe.cli.records import Parts, Record
 from panpipe.cli.run_task import _answer, _NoProgress
 from panpipe.pipelines.inputs import WINDOW_INPUTS
 
+from ..distribution import install, row
 from .conftest import Run
 
 TEXTS = ["hello there", "서울에 가자", "a [MASK] b"]
@@ -150,9 +151,13 @@ def test_the_model_that_came_with_panpipe_needs_neither_name_nor_network(
     models: dict[str, str], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = Path(models["sentiment-analysis"])
-    monkeypatch.setattr("panpipe.pipelines.factory.embedded_model", lambda task: folder)
+    install(monkeypatch, folder.parent, [row(folder.name, "text-classification", ["en"])])
     ran = run("sentiment-analysis", "I've been waiting for a HuggingFace course my whole life.")
-    assert (ran.code, ran.err, len(ran.outputs)) == (0, "", 1)
+    assert (ran.code, len(ran.outputs), ran.err.count("\n")) == (0, 1, 1)
+    for words in (folder.name, "accuracy 0.5", f"owner/large-{folder.name}"):
+        assert words in ran.err
+    named = run("sentiment-analysis", "--model", str(folder), "Прекрасный фильм")
+    assert (named.code, named.err) == (0, "")
 
 
 # -- what goes wrong -------------------------------------------------------------------------------------------------

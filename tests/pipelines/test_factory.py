@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +29,7 @@ from panpipe.errors import (
     UnknownArgument,
     UnknownTask,
 )
+from tests.distribution import uninstall
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CLASSIFIER = GOLDEN / "pipelines_a" / "bert" / "classifier"
@@ -88,13 +87,14 @@ def test_tasks_that_write_have_the_default_models_of_transformers(
     task: str, model: str, revision: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("panpipe.pipelines.factory.embedded_model", lambda task: None)
+    uninstall(monkeypatch)
     with pytest.raises(HubUnavailable, match=model):
         pipeline(task, model_kwargs={"cache_dir": "no such folder"})
     assert f"{task} defaults to {model} at revision {revision}" in caplog.text
 
 
-def test_translation_needs_languages_or_a_model() -> None:
+def test_translation_needs_languages_or_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    uninstall(monkeypatch)
     with pytest.raises(ValueError, match=r"can't be correctly selected. You probably meant .*translation_en_to_fr"):
         pipeline("translation")
     with pytest.raises(ValueError, match=r"any default models for options \('en', 'ko'\).*opus-mt-en-ko"):
@@ -220,7 +220,7 @@ def test_the_old_name_of_token_warns(model: Any) -> None:
 
 def test_foreign_objects_are_refused(model: Any) -> None:
     with pytest.raises(InvalidArgument, match="not a panpipe model"):
-        pipeline("text-classification", model=types.SimpleNamespace(), tokenizer=TOKENIZER)
+        pipeline("text-classification", model=object(), tokenizer=TOKENIZER)
     with pytest.raises(InvalidArgument, match="neither a name, nor a folder"):
         pipeline(model=5)
     with pytest.raises(InvalidArgument, match="not a panpipe tokenizer"):
@@ -246,28 +246,20 @@ def test_without_the_hub_the_default_model_is_an_error_that_says_what_to_do(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setitem(sys.modules, "panpipe_models", None)
+    uninstall(monkeypatch)
     with pytest.raises(HubUnavailable, match=r'pip install "panpipe\[models\]"'), caplog.at_level(logging.WARNING):
         pipeline("sentiment-analysis")
     assert "distilbert-base-uncased-finetuned-sst-2-english at revision 714eb0f" in caplog.text
-    with pytest.raises(HubUnavailable, match="give the path of a folder"):
-        pipeline("ner")
-
-
-def test_the_model_that_came_with_panpipe_is_the_default(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    embedded = types.ModuleType("panpipe_models")
-    embedded.__spec__ = types.SimpleNamespace()  # type: ignore[assignment]
-    embedded.path = lambda task: folder if task == "text-classification" else None  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "panpipe_models", embedded)
-    with caplog.at_level(logging.INFO, logger="panpipe"):
-        pipe = pipeline("sentiment-analysis")
-    assert pipe.model.name_or_path == str(folder)
-    assert [record.levelname for record in caplog.records if "no model was named" in record.message] == ["INFO"]
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(HubUnavailable):  # a task that it has no model for
-        pipeline("fill-mask")
+    for task in ("ner", "translation_en_to_fr"):
+        with pytest.raises(HubUnavailable, match=r"give the path of a folder.*panpipe\[models\]"):
+            pipeline(task)
+    for task in ("translation", "translation_ko_to_en"):
+        with pytest.raises(InvalidArgument, match=r"panpipe\[models\]"):
+            pipeline(task)
+    for task in ("text2text-generation", "translation_en_to_de"):  # which it has no model for
+        with pytest.raises(HubUnavailable) as caught:
+            pipeline(task)
+        assert "panpipe[models]" not in str(caught.value)
 
 
 def test_a_task_of_ones_own_can_be_registered(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:

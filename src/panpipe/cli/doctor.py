@@ -14,9 +14,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ..errors import EngineError, InvalidArgument
+from ..errors import CheckpointError, EngineError, InvalidArgument
 from .parser import Parser, parse
 from .report import print_report
+from .tasks import told
 
 __all__ = ["doctor", "examine"]
 
@@ -162,8 +163,7 @@ def _matrix_rate(ops: Any, seconds: float = 0.3) -> float:
 
 
 def _caches(problems: list[str]) -> dict[str, Any]:
-    from ..pipelines.factory import embedded_model
-    from ..pipelines.tasks import TASKS
+    from ..weights.embedded import AGAIN, embedded_models, is_installed
     from ..weights.hub import cache_folder
 
     cache = cache_folder()
@@ -171,14 +171,19 @@ def _caches(problems: list[str]) -> dict[str, Any]:
     above = next((folder for folder in (cache, *cache.parents) if folder.exists()), cache)
     if not os.access(above, os.W_OK):
         problems.append(f"{above} cannot be written to, so no model can be fetched. Set HF_HOME to another folder.")
-    embedded = {task: folder.name for task in TASKS if (folder := embedded_model(task)) is not None}
-    if not embedded:
-        problems.append('no model came with panpipe. For sentiment analysis offline: pip install "panpipe[models]".')
+    embedded: list[Any] = []
+    try:
+        embedded = embedded_models()
+    except CheckpointError as error:
+        problems.append(str(error))
+    problems += [f"there is no {model.folder}. {AGAIN}" for model in embedded if not model.folder.is_dir()]
+    if not is_installed():
+        problems.append('no model came with panpipe. For every task offline: pip install "panpipe[models]".')
     return {
         "hub_cache": str(cache),
         "models": len(models),
         "size_bytes": sum(map(_blob_bytes, models)),
-        "embedded": [f"{task}: {name}" for task, name in embedded.items()],
+        "embedded": [f"{m.task} {', '.join(m.languages)}: {told(m)}" for m in embedded],
     }
 
 

@@ -13,6 +13,7 @@ from ..errors import CheckpointError, CheckpointNotFound, HubUnavailable, Missin
 from ..weights.source import WEIGHT_FILES, Folder, read_json
 from .parser import Parser, parse
 from .report import print_report
+from .tasks import told
 
 __all__ = ["describe", "info"]
 
@@ -42,16 +43,22 @@ def describe(model: str, revision: str | None = None, local_files_only: bool = F
     Of a Hub's model that is not in the cache, config and tokenizer are fetched, and of the weights only the headers.
     Raises CheckpointError's kinds, HubUnavailable.
     """
+    from ..weights.adapters import with_base
     from ..weights.hub import resolve
 
     asked = model
+    embedded: list[Any] = []
     if not Path(model).is_dir():
-        model, revision = _default_of_task(model, revision)
+        model, revision, embedded = _default_of_task(model, revision)
     files = resolve(model, revision=revision, local_files_only=local_files_only)
+    if embedded:  # perhaps an adapter, whose base is embedded too
+        files = with_base(files)
     values = files.json("config.json")
     if not isinstance(values, dict):
         raise CheckpointError(f"{files.name}: config.json holds no object.")
     report: dict[str, Any] = {"model": asked if asked == files.name else f"{files.name} (for {asked})"}
+    if embedded:
+        report["embedded"] = [f"{', '.join(one.languages)}: {told(one)}" for one in embedded]
     report["where"] = str(files.require("config.json").parent)
     report["architecture"], config = _architecture(files, values)
     report["checkpoint"], license_name = _weights(files, revision, local_files_only)
@@ -62,18 +69,18 @@ def describe(model: str, revision: str | None = None, local_files_only: bool = F
     return {name: value for name, value in report.items() if value is not None}
 
 
-def _default_of_task(name: str, revision: str | None) -> tuple[str, str | None]:
-    """(model, revision) of a task's default; of any other name, that name."""
-    from ..pipelines.factory import embedded_model
+def _default_of_task(name: str, revision: str | None) -> tuple[str, str | None, list[Any]]:
+    """(model, revision, the embedded models) of a task's default; of any other name, that name."""
+    from ..pipelines.defaults import embedded_for
     from ..pipelines.tasks import ALIASES, TASKS
 
     task = TASKS.get(ALIASES.get(name, name))
     if task is None:
-        return name, revision
-    folder = embedded_model(task.name)
-    if folder is not None and revision is None:
-        return str(folder), None
-    return task.model or name, revision or task.revision
+        return name, revision, []
+    models = embedded_for(task.name) if revision is None else []
+    if models:
+        return str(models[0].folder), None, models
+    return task.model or name, revision or task.revision, []
 
 
 def _architecture(files: Any, values: dict[str, Any]) -> tuple[dict[str, Any], Any]:

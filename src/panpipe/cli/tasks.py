@@ -9,7 +9,7 @@ from typing import Any
 from .parser import Parser, parse
 from .writers import columns_of, to_json
 
-__all__ = ["list_tasks", "tasks"]
+__all__ = ["list_tasks", "tasks", "told"]
 
 
 def tasks(arguments: Sequence[str]) -> int:
@@ -22,24 +22,33 @@ def tasks(arguments: Sequence[str]) -> int:
         for row in rows:
             print(to_json(row))
     else:
-        columns_of([{**row, "embedded": "yes" if row["embedded"] else "no"} for row in rows], sys.stdout)
+        columns_of([{**row, "embedded": ", ".join(row["embedded"]) or "no"} for row in rows], sys.stdout)
     return 0
 
 
 def list_tasks() -> list[dict[str, Any]]:
-    """For each task its name, its alias, whether its model came with panpipe, and the model without --model."""
-    from ..pipelines.factory import embedded_model
+    """For each task its name, its alias, the languages of its embedded models, and the models without --model."""
+    from ..pipelines.defaults import embedded_for
     from ..pipelines.tasks import ALIASES, TASKS
 
     alias = {name: other for other, name in ALIASES.items()}
     rows = []
     for task in TASKS.values():
-        folder = embedded_model(task.name)
-        model = _default(task) if folder is None else folder.name
+        models = embedded_for(task.name)
         rows.append(
-            {"task": task.name, "alias": alias.get(task.name, ""), "embedded": folder is not None, "model": model}
+            {
+                "task": task.name,
+                "alias": alias.get(task.name, ""),
+                "embedded": [language for model in models for language in model.languages],
+                "model": "; ".join(map(told, models)) or _default(task),
+            }
         )
     return rows
+
+
+def told(model: Any) -> str:
+    """An embedded model, and how good it is."""
+    return f"{model.folder.name} ({model.score})"
 
 
 def _default(task: Any) -> str:

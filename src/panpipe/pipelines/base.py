@@ -17,7 +17,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -49,6 +49,9 @@ from .lengths import check_length_arguments, encode_within
 from .parameters import LENGTH_ARGUMENTS, OPTIONS, Options, Parameters, check_names, known_names, named_parameters
 from .placement import check_device, check_dtype, check_framework
 from .tasks import tasks_of_head
+
+if TYPE_CHECKING:
+    from .by_language import ByLanguage
 
 __all__ = ["Encoded", "KeyDataset", "KeyPairDataset", "Options", "Parameters", "Pipeline"]
 
@@ -105,13 +108,14 @@ class Pipeline:
         self.device = check_device(device)
         self.binary_output = binary_output
         self.call_count = 0
+        self.by_language: ByLanguage | None = None  # which of the embedded models answers a text
         self._check_parts()
         self.max_length = _limit(model, tokenizer)
         self._with_types = (
             getattr(model.config, "type_vocab_size", None) or 0
         ) > 1 and "token_type_ids" in tokenizer.model_input_names
         self._defaults = Parameters()
-        self._defaults = self._parameters(kwargs)
+        self._defaults = replace(self._parameters(kwargs), given={})
 
     # -- what a task writes ----------------------------------------------------------------------------------------
 
@@ -279,6 +283,11 @@ class Pipeline:
 
     def _answer_window(self, window: list[Any], parameters: Parameters, at_once: bool = True) -> Iterator[Any]:
         """The window's answers. An input's error is raised before any work if at_once, else when its turn comes."""
+        answer = self._answers if self.by_language is None else self.by_language.answers
+        return answer(window, parameters, at_once)
+
+    def _answers(self, window: list[Any], parameters: Parameters, at_once: bool) -> Iterator[Any]:
+        """The window's answers by this pipeline's own model."""
         options = parameters.options
         if self._one_by_one:
             yield from (self._answer_alone(value, parameters) for value in window)
@@ -356,6 +365,7 @@ class Pipeline:
             {name: value for name, value in preprocess.items() if value is not None or name not in LENGTH_ARGUMENTS},
             {**defaults.forward, **forward},
             {**defaults.postprocess, **postprocess},
+            given,
         )
 
     # -- parts -----------------------------------------------------------------------------------------------------

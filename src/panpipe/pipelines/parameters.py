@@ -59,12 +59,13 @@ OPTIONS = tuple(option.name for option in fields(Options))
 
 @dataclass(frozen=True)
 class Parameters:
-    """A call's parameters: those of the run, and those of each step."""
+    """A call's parameters: those of the run, and those of each step.   given: those of the call, as it named them."""
 
     options: Options = field(default_factory=Options)
     preprocess: dict[str, Any] = field(default_factory=dict)
     forward: dict[str, Any] = field(default_factory=dict)
     postprocess: dict[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
 
 
 def check_names(cls: type[Pipeline], given: Iterable[str]) -> None:

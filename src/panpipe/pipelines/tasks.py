@@ -12,6 +12,8 @@ from ..errors import InvalidArgument, UnknownTask, did_you_mean
 
 __all__ = [
     "ALIASES",
+    "EMBEDDED",
+    "EMBEDDED_LANGUAGES",
     "PIPELINE_REGISTRY",
     "TASKS",
     "TRANSLATIONS",
@@ -70,7 +72,13 @@ TASKS: dict[str, Task] = {task.name: task for task in _ROWS}
 ALIASES = {"ner": "token-classification", "sentiment-analysis": "text-classification"}
 
 TRANSLATIONS = {("en", "de"): _T5, ("en", "fr"): _T5, ("en", "ro"): _T5}
-"""The default models of translation, by the pair of languages."""
+"""The Hub's default models of translation, by the pair of languages."""
+
+EMBEDDED = frozenset(task for task in TASKS if task != "text2text-generation")
+"""The tasks that panpipe-models has models for, once it is installed."""
+
+EMBEDDED_LANGUAGES = frozenset({"", "en", "fr", "ko"})
+"""Between which it translates; "" is one that was not said."""
 
 _ARCHITECTURES = {  # the end of an architecture's name: what it is for
     "ForSequenceClassification": "text-classification",

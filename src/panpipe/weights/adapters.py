@@ -315,7 +315,7 @@ def with_base(files: Source, base: Source | None = None) -> Source:
         raise CheckpointError(f"the adapter {files.name!r} names a base on another machine, {named!r:.80}. {hint}")
     finding = files.finding if isinstance(files, HubRepo) else {}
     try:
-        found = resolve(named, revision=config.revision, **finding)
+        found = resolve(named, revision=config.revision, prefer_embedded=True, **finding)
     except CheckpointNotFound as error:
         raise CheckpointNotFound(f"the base of the adapter {files.name!r}: {error} {hint}") from error
     return Adapted(found, files)

@@ -7,17 +7,22 @@ the cache's layout is models--owner--name/{refs/<revision>, snapshots/<commit>/<
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointNotFound, HubUnavailable, InvalidArgument
+from .embedded import embedded_base
 from .source import WEIGHT_FILES, Folder, Source, inside
 
 __all__ = ["HubRepo", "cache_folder", "endpoint", "is_offline", "resolve"]
+
+_log = logging.getLogger("panpipe")
 
 _TRUE = {"1", "ON", "YES", "TRUE"}
 _ID = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*/)?[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -64,6 +69,7 @@ def resolve(
     token: str | bool | None = None,
     local_files_only: bool = False,
     subfolder: str | None = None,
+    prefer_embedded: bool = False,
 ) -> Source:
     """The folder of that path, else the Hub's model of that id. Reads and fetches nothing yet.
 
@@ -71,6 +77,8 @@ def resolve(
     cache_dir: default as huggingface_hub's (HF_HUB_CACHE, HF_HOME).
     token: a string; True or None: the one that is logged in; False: none.
     local_files_only: fetch nothing, as HF_HUB_OFFLINE=1 does.
+    A model of which the cache has no weights is read from the copy that came with panpipe, if there is one, where
+    nothing may be fetched.   prefer_embedded: also where it could be.
     Raises CheckpointNotFound (no such folder, and no id), InvalidArgument (a revision or subfolder that cannot be).
     """
     typed = os.fspath(id_or_path)
@@ -86,8 +94,18 @@ def resolve(
         raise CheckpointNotFound(f"there is no folder {typed!r}{_seen_from()}.")
     if not _is_id(typed):
         raise CheckpointNotFound(f"{typed!r} is neither a folder here nor a model id ('name' or 'owner/name').")
-    cache = cache_folder() if cache_dir is None else Path(cache_dir).expanduser()
-    return HubRepo(typed, revision or "main", cache, token, local_files_only, subfolder)
+    folder = cache_folder() if cache_dir is None else Path(cache_dir).expanduser()
+    repo = HubRepo(typed, revision or "main", folder, token, local_files_only, subfolder)
+    if not (prefer_embedded or local_files_only or is_offline()) or (copy := repo.embedded_copy()) is None:
+        return repo
+    if not prefer_embedded:
+        _say_embedded(typed)
+    return copy
+
+
+@cache
+def _say_embedded(name: str) -> None:
+    _log.warning("%s is not in the cache and may not be fetched: the copy that came with panpipe serves.", name)
 
 
 def _looks_like_path(typed: str) -> bool:
@@ -134,6 +152,13 @@ class HubRepo(Source):
     def finding(self) -> dict[str, Any]:
         """What `resolve` is given to look for another model in the same places."""
         return {"cache_dir": self.folder.parent, "token": self._token, "local_files_only": self._local_files_only}
+
+    def embedded_copy(self) -> Folder | None:
+        """The copy that came with panpipe of a model's main branch, where the cache has no weights of it."""
+        if self.revision != "main" or self.subfolder or set(self.files()) & set(WEIGHT_FILES):
+            return None
+        folder = embedded_base(self.name)
+        return None if folder is None else Folder(folder, self.name)
 
     def file(self, name: str) -> Path | None:
         """An optional file: from the cache, else fetched, unless it is known (or follows) that there is none."""
