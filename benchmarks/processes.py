@@ -68,7 +68,7 @@ def run_processes(threads: int, repeats: int) -> dict[str, Any]:
 
 def sentiment_model() -> tuple[Path, bool]:
     """The folder of the embedded model, and True; or a random DistilBERT's, and False, where this checkout has none."""
-    code = "import panpipe_models; print(panpipe_models.path('text-classification') or '')"
+    code = "import panpipe_models; print(getattr(panpipe_models.find('text-classification'), 'folder', ''))"
     environment = {"PYTHONPATH": str(ROOT / "models" / "src")}
     command = [str(python_of("panpipe")), "-c", code]
     found = subprocess.run(command, capture_output=True, text=True, env=environment)

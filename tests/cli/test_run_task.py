@@ -160,6 +160,21 @@ def test_the_model_that_came_with_panpipe_needs_neither_name_nor_network(
     assert (named.code, named.err) == (0, "")
 
 
+def test_the_embedded_summarizer_has_its_own_options(
+    models: dict[str, str], run: Run, run_on_terminal: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(models["feature-extraction"])
+    install(monkeypatch, folder.parent, [row(folder.name, "summarization", ["en"])])
+    text = "Seoul is big. Pusan is by the sea. Jeju is an island."
+    ran = run("summarization", "--num-sentences", "1", "--num-beams", "4", text)
+    assert ran.code == 0
+    assert ran.outputs[0][0]["summary_text"] in text
+    assert "num_beams changes nothing" in ran.err
+    assert "--ratio" in run("summarization", "--help").out
+    assert "--ratio" not in run("summarization", "--model", models["summarization"], "--help").out
+    assert run_on_terminal("summarization", "--ratio", "1", text).out == text + "\n"
+
+
 # -- what goes wrong -------------------------------------------------------------------------------------------------
 
 BAD = '{"text": "one"}\n{"text": 5}\n{"text"\n{"title": "x", "body": "y"}\n{"text": "last"}\n'

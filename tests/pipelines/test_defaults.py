@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +116,21 @@ def test_a_language_that_nobody_reads_is_answered_by_the_default_and_said_once(
         "Cyrillic",
         "French",
     ]
+
+
+def test_one_model_of_two_languages_is_loaded_once(
+    feelings: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    install(monkeypatch, feelings, [row("feelings-en", "text-classification", ["en", "ko"])])
+    pipe = pipeline("sentiment-analysis")
+    assert languages(pipe([KOREAN, ENGLISH])) == "en en"
+    assert len(caplog.messages) == 1
+
+
+def test_it_can_be_pickled(feelings: Path) -> None:
+    pipe = pipeline("sentiment-analysis")
+    texts = [KOREAN, ENGLISH]
+    assert pickle.loads(pickle.dumps(pipe))(texts) == pipe(texts) == copy.deepcopy(pipe)(texts)
 
 
 def test_a_model_that_was_named_answers_every_language(feelings: Path, caplog: pytest.LogCaptureFixture) -> None:

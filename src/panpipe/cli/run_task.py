@@ -34,7 +34,7 @@ def run_task(task: str, arguments: Sequence[str]) -> int:
     from ..pipelines.tasks import check_task
 
     name, row, _ = check_task(task)
-    options = task_options(row.pipeline_class)
+    options = task_options(_class_of(row, arguments))
     parts = _PARTS.get(name, ("text",))
     given = parse(_parser(task, parts, options), spell_out(arguments, options))
     parameters = given_options(given, options)
@@ -119,6 +119,15 @@ def _placed(error: Exception, record: Record) -> Exception:
 
 
 # -- what was asked for ----------------------------------------------------------------------------------------------
+
+
+def _class_of(row: Any, arguments: Sequence[str]) -> Any:
+    """The pipeline's class; without a model, that of the embedded one."""
+    from ..pipelines.defaults import embedded_class, embedded_for
+
+    if any(argument.partition("=")[0] in ("--model", "--revision") for argument in arguments):
+        return row.pipeline_class
+    return embedded_class(embedded_for(row.name)) or row.pipeline_class
 
 
 def _parser(task: str, parts: Sequence[str], options: Sequence[TaskOption]) -> Parser:

@@ -86,22 +86,29 @@ class ByLanguage(ABC):
 
 
 class Models(ByLanguage):
-    """A model for each language.   load: makes the pipeline of another than the first, when a text asks for it."""
+    """A model for each language.
 
-    def __init__(self, pipe: Pipeline, languages: Sequence[str], load: Callable[[str], Pipeline]) -> None:
+    models: rows of the index, by language; that of `first` is the pipeline's own.   make: what makes the pipeline of
+    another row, for a language, when a text asks for it.
+    """
+
+    def __init__(
+        self, pipe: Pipeline, models: Mapping[str, Any], first: str, make: Callable[[Any, str], Pipeline]
+    ) -> None:
         super().__init__(pipe)
-        self._languages, self._load = languages, load
-        self._pipes = {languages[0]: pipe}
+        self._models, self._first, self._make = models, first, make
+        self._pipes = {models[first]: pipe}
 
     def languages(self, given: Mapping[str, Any]) -> Sequence[str]:
         """The same for all calls."""
-        return self._languages
+        return (self._first, *(language for language in self._models if language != self._first))
 
     def member(self, language: str, parameters: Parameters) -> tuple[Pipeline, Parameters]:
-        """The language's pipeline."""
-        if language not in self._pipes:
-            self._pipes[language] = self._load(language)
-        pipe = self._pipes[language]
+        """The pipeline of the language's model."""
+        model = self._models[language]
+        if model not in self._pipes:
+            self._pipes[model] = self._make(model, language)
+        pipe = self._pipes[model]
         return pipe, parameters if pipe is self.pipe else _of_call(pipe, parameters)
 
 

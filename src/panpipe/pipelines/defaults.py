@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,26 +53,22 @@ def embedded_pipeline(
     parameters = {"task": task, **parameters}
     if first.task == "translation":
         return _translation(first, pipeline_class, load(first.folder), pair, parameters)
-    by_language: dict[str, Any] = {}
-    for model in models:
-        for language in model.languages:
-            by_language.setdefault(language, model)
-
-    def made(model: Any, whose: str = "") -> Pipeline:
-        loaded, tokenizer = load(model.folder)
-        pipe = pipeline_class(model=loaded, tokenizer=tokenizer, **parameters)
-        _say(task, model, whose, getattr(pipeline_class, "nature", ""))
-        return pipe
-
-    pipe = made(first)
-    if not hasattr(pipeline_class, "nature"):
-
-        def of_language(language: str) -> Pipeline:
-            model = by_language[language]
-            return pipe if model is first else made(model, f" {english_name(language)} texts")
-
-        pipe.by_language = Models(pipe, list(by_language), of_language)
+    nature = getattr(pipeline_class, "nature", "")
+    make = partial(_made, pipeline_class, load, nature, parameters)
+    pipe = make(first)
+    if not nature:  # what picks sentences looks at the language itself
+        pairs = [(language, model) for model in models for language in model.languages]
+        pipe.by_language = Models(pipe, dict(reversed(pairs)), pairs[0][0], make)
     return pipe
+
+
+def _made(
+    pipeline_class: type[Pipeline], load: Load, nature: str, parameters: dict[str, Any], row: Any, language: str = ""
+) -> Pipeline:
+    """The pipeline of an embedded model, for all texts or those of a language."""
+    model, tokenizer = load(row.folder)
+    _say(parameters["task"], row, f" {english_name(language)} texts" if language else "", nature)
+    return pipeline_class(model=model, tokenizer=tokenizer, **parameters)
 
 
 def _is_possible(directions: Sequence[str], source: str | None, target: str | None) -> bool:
@@ -84,24 +81,18 @@ def _translation(
     row: Any, pipeline_class: type[Pipeline], loaded: tuple[Any, Any], pair: Pair, parameters: dict[str, Any]
 ) -> Pipeline:
     """Between two languages, perhaps by way of English; or from that of each text."""
+    from .pivot import PivotTranslationPipeline
 
-    def through_english(**ends: str) -> Pipeline:
-        from .pivot import PivotTranslationPipeline
-
-        return PivotTranslationPipeline(loaded, loaded, **{**parameters, **ends})
-
+    through_english = partial(PivotTranslationPipeline, loaded, loaded, **parameters)
     source, target = pair
     first = source or sources(row.languages, target)[0]
     ends = {"src_lang": first, "tgt_lang": target or target_of(first)}
-    found = "" if source else "The language of each text is found."
-    chosen = (
-        ""
-        if target
-        else f"It goes to {english_name(ends['tgt_lang'])}."
-        if source
-        else "It goes to English, English to French."
-    )
-    _say(parameters["task"], row, "", f"{found} {chosen}".strip())
+    found = "" if source else " The language of each text is found."
+    if target is None:
+        found += (
+            f" It goes to {english_name(ends['tgt_lang'])}." if source else " It goes to English, English to French."
+        )
+    _say(parameters["task"], row, "", found.strip())
     if source and len(way(ends["src_lang"], ends["tgt_lang"], row.languages)) == 2:
         return through_english(**ends)
     pipe = pipeline_class(*loaded, **{**parameters, **ends})

@@ -53,10 +53,11 @@ class ExtractiveSummarizationPipeline(Pipeline):
     by the pairs of characters that their sentences share.
     Inputs: a string, or a list or stream of strings, of any length.
     The answer for a text: [{"summary_text"}]. A list of texts has its dictionaries in one list.
-    num_sentences: how many; ratio: the same as a part of the text's (0 … 1). Without them three at most, and no more
-    than a third of the text.
-    max_length (or max_new_tokens), min_length (or min_new_tokens): bounds in tokens, without special ones. The maximum
-    comes first; a sentence that alone is longer is cut after a clause or word.
+    num_sentences: how many sentences; without, three at most, and no more than a third of the text's.
+    ratio: the same, as a part of the text's (0 … 1).
+    max_length, max_new_tokens: the most tokens, special ones not counted. Only if each sentence alone has more is one
+    cut, after a clause or word.
+    min_length, min_new_tokens: the fewest tokens, as far as the text and the most allow it.
     The parameters of generation are accepted and change nothing, which is said.
     """
 
