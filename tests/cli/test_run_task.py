@@ -160,6 +160,16 @@ def test_the_model_that_came_with_panpipe_needs_neither_name_nor_network(
     assert (named.code, named.err) == (0, "")
 
 
+def test_a_translation_without_languages_finds_them(
+    models: dict[str, str], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(models["translation"])
+    install(monkeypatch, folder.parent, [row(folder.name, "translation", ["fr-en", "en-fr", "ko-en", "en-ko"])])
+    ran = run("translation", "--max-new-tokens", "3", "Ce cours est produit par Hugging Face.", "서울에 산다.")
+    assert (ran.code, len(ran.outputs)) == (0, 2)
+    assert "The language of each text is found" in ran.err.splitlines()[0]
+
+
 def test_the_embedded_summarizer_has_its_own_options(
     models: dict[str, str], run: Run, run_on_terminal: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

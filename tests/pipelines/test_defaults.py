@@ -14,7 +14,9 @@ import pytest
 
 from panpipe import KeyDataset, pipeline
 from panpipe.errors import CheckpointError, CheckpointNotFound, HubUnavailable, InputError, InvalidArgument, TooLong
+from panpipe.pipelines import Interrupted, check_task
 from panpipe.pipelines.extractive import ExtractiveSummarizationPipeline
+from panpipe.pipelines.generating import GeneratingPipeline
 from panpipe.pipelines.pivot import PivotTranslationPipeline
 from panpipe.pipelines.text_classification import TextClassificationPipeline
 from panpipe.pipelines.translation import TranslationPipeline
@@ -296,7 +298,58 @@ def test_other_pairs_keep_the_defaults_of_the_hub(translator: Path) -> None:
         pipeline("translation", tgt_lang="de")
 
 
+def test_ctrl_c_leaves_the_answers_before_it(translator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = pipeline("translation", **FEW)
+    run, runs = GeneratingPipeline.run, []
+
+    def second_stops(self: Any, items: Any, *arguments: Any, **parameters: Any) -> None:
+        runs.append(self)
+        if len(runs) == 2:
+            raise Interrupted
+        run(self, items, *arguments, **parameters)
+
+    monkeypatch.setattr(GeneratingPipeline, "run", second_stops)
+    with pytest.raises(Interrupted) as stop:
+        pipe([FRENCH, FRENCH, KOREAN, FRENCH])
+    assert len(stop.value.answers) == 2
+
+
 # -- the rest --------------------------------------------------------------------------------------------------------
+
+
+TASKS: dict[str, tuple[str, str, tuple[Any, ...], dict[str, Any]]] = {
+    "feature-extraction": ("pipelines_a/bert/base", "pipelines_b/bert", (ENGLISH,), {"pooling": "mean"}),
+    "fill-mask": ("pipelines_b/bert/fill-mask", "pipelines_b/bert", ("I [MASK] it",), {"top_k": 2}),
+    "ner": ("pipelines_b/bert/token-classification", "pipelines_b/bert", ([ENGLISH, KOREAN],), {}),
+    "question-answering": (
+        "pipelines_b/bert/question-answering", "pipelines_b/bert", (), {"question": KOREAN, "context": ENGLISH}
+    ),
+    "text-generation": ("pipelines_c/gpt2", "tokenizers/gpt2", ([ENGLISH, ENGLISH],), {"max_new_tokens": 3}),
+    "zero-shot-classification": (
+        "pipelines_a/bert/classifier", "pipelines_b/bert", (ENGLISH,), {"candidate_labels": ["a", "b"]}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_answers_without_a_model_as_with_that_model_named(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, tokenizer, inputs, parameters = TASKS[task]
+    folder = checkpoint(tmp_path / "only", model, tokenizer)
+    install(monkeypatch, tmp_path, [row("only", check_task(task)[0], ["en"])])
+    pipe = pipeline(task)
+    assert "owner/large-only" in caplog.text
+    answers, same = pipe(*inputs, **parameters), pipeline(task, model=folder)(*inputs, **parameters)
+    assert str(answers) == str(same)
+    assert ("texts in Korean" in caplog.text) is (task in ("ner", "question-answering"))
+
+
+def test_text_is_streamed_by_the_embedded_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint(tmp_path / "only", "pipelines_c/gpt2", "tokenizers/gpt2")
+    install(monkeypatch, tmp_path, [row("only", "text-generation", ["en"])])
+    with pipeline("text-generation", max_new_tokens=3)(ENGLISH, stream=True) as pieces:
+        assert "".join(pieces)
 
 
 def test_summaries_are_picked_where_no_embedded_model_writes_any(

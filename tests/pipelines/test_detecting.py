@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
+from typing import Any
 
 import pytest
 
@@ -49,4 +51,6 @@ def test_a_long_text_is_judged_by_its_beginning() -> None:
 
 def test_texts_are_found_in_every_form_of_input() -> None:
     assert text_of({"text": "하나", "text_pair": ["둘", ("셋", None, 4)]}).split() == ["하나", "둘", "셋"]
-    assert text_of(None) == text_of(5) == text_of(b"bytes") == ""
+    endless: list[Any] = [itertools.count()]
+    endless.append(endless)
+    assert text_of(None) == text_of(5) == text_of(b"bytes") == text_of(endless).strip() == ""

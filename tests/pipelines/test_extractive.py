@@ -59,11 +59,15 @@ def test_a_summary_is_three_of_the_texts_own_sentences_in_their_order(text: str)
 
 def test_what_is_close_to_the_text_comes_first_and_what_repeats_it_later() -> None:
     a, b, c = np.eye(3, dtype=np.float32)
-    assert ranked(np.stack([a, b, b, b]), beginning=0)[0] == 1
-    assert ranked(np.stack([b, b, b, a]), novelty=0.9, beginning=0)[:2] == [0, 3]
-    assert ranked(np.stack([b, b, b, a]), novelty=0, beginning=0) == [0, 1, 2, 3]
-    assert ranked(np.stack([a, b, c]), beginning=0.3) == [0, 1, 2]
-    assert ranked(np.zeros((2, 3), np.float32)) == [0, 1]
+    assert next(ranked(np.stack([a, b, b, b]), beginning=0)) == 1
+    assert list(ranked(np.stack([b, b, b, a]), novelty=0.9, beginning=0))[:2] == [0, 3]
+    assert list(ranked(np.stack([b, b, b, a]), novelty=0, beginning=0)) == [0, 1, 2, 3]
+    assert list(ranked(np.stack([a, b, c]), beginning=0.3)) == [0, 1, 2]
+    assert list(ranked(np.zeros((2, 3), np.float32))) == [0, 1]
+
+
+def test_a_sentence_that_the_text_repeats_is_there_once() -> None:
+    assert summary("Buy now!\n" * 30 + "It is new.", num_sentences=9) == "Buy now! It is new."
 
 
 def test_korean_is_compared_by_its_characters_and_not_by_an_encoder_that_cannot_read_it(

@@ -9,6 +9,7 @@ __all__ = [
     "PIPELINE_REGISTRY",
     "AggregationStrategy",
     "Answers",
+    "ExtractiveSummarizationPipeline",
     "FeatureExtractionPipeline",
     "FillMaskPipeline",
     "Interrupted",
@@ -36,6 +37,7 @@ __all__ = [
 
 _WHERE = {  # imported when first used
     "AggregationStrategy": ".token_classification",
+    "ExtractiveSummarizationPipeline": ".extractive",
     "FeatureExtractionPipeline": ".feature_extraction",
     "FillMaskPipeline": ".fill_mask",
     "NerPipeline": ".token_classification",

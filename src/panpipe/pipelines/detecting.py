@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -53,14 +53,13 @@ def language_of(text: str) -> str | None:
     return _of_words(text) if script == "LATIN" else _SCRIPTS.get(script, script.capitalize())
 
 
-def text_of(value: Any) -> str:
-    """The texts of an input, whatever its form: a string, or what holds some."""
+def text_of(value: Any, depth: int = 4) -> str:
+    """The texts of an input, whatever its form: a string, or a collection that holds some, so many levels deep."""
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        value = value.values()
-    is_several = isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray))
-    return "\n".join(map(text_of, value)) if is_several else ""
+        value = list(value.values())
+    return "\n".join(text_of(part, depth - 1) for part in value) if depth and isinstance(value, (list, tuple)) else ""
 
 
 @lru_cache(4096)

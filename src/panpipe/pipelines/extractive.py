@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -121,7 +121,8 @@ class ExtractiveSummarizationPipeline(Pipeline):
     def _items(self, text: str) -> list[Item]:
         room = (self.max_length or 10**9) - len(self.tokenizer.encode_batch([""])[0])
         parts, lengths = parts_within(text, self._bare, room)
-        chosen = [index for index, part in enumerate(parts) if part.text]
+        places = {part.text: index for index, part in reversed(list(enumerate(parts))) if part.text}
+        chosen = sorted(places.values())  # what is said again, in the same words, is said once
         document = _Text([parts[index] for index in chosen], [lengths[index] for index in chosen])
         items = [Item((), extra=document) for _ in chosen]
         texts = [sentence.text for sentence in document.sentences]
@@ -157,10 +158,11 @@ class ExtractiveSummarizationPipeline(Pipeline):
         number = num_sentences or max(1, round((ratio or 0) * len(outputs)))
         if num_sentences is None and ratio is None:
             number = min(_USUAL, -(-len(outputs) // 3))
-        order = ranked(np.stack([item.output for item in outputs]))
-        chosen = _within(order, document.lengths, number, least or 0, most or 10**9)
+        vectors = np.stack([item.output for item in outputs])
+        chosen = _within(ranked(vectors), document.lengths, number, least or 0, most or 10**9)
         if not chosen:
-            return [{"summary_text": self._cut(document.sentences[order[0]].text, most or 1)}]
+            best = document.sentences[next(ranked(vectors))]
+            return [{"summary_text": self._cut(best.text, most or 1)}]
         sentences = [document.sentences[index] for index in sorted(chosen)]
         text = "".join(sentence.text + (" " if sentence.after else "") for sentence in sentences)
         return [{"summary_text": text.rstrip()}]
@@ -177,7 +179,7 @@ class ExtractiveSummarizationPipeline(Pipeline):
         return [answer[0] if isinstance(answer, list) else answer for answer in answers]
 
 
-def ranked(vectors: Array, novelty: float = _NOVELTY, beginning: float = _BEGINNING) -> list[int]:
+def ranked(vectors: Array, novelty: float = _NOVELTY, beginning: float = _BEGINNING) -> Iterator[int]:
     """The sentences, the most useful first.
 
     vectors: float32 [sentences, features], each of length 1, in the text's order.
@@ -187,25 +189,23 @@ def ranked(vectors: Array, novelty: float = _NOVELTY, beginning: float = _BEGINN
     worth = (1 - novelty) * (worth + beginning / (1 + np.arange(len(vectors))))
     nearest = np.zeros(len(vectors), np.float32)  # of the chosen ones
     left = np.ones(len(vectors), bool)
-    order: list[int] = []
     for _ in range(len(vectors)):
         best = int(np.where(left, worth - novelty * nearest, -np.inf).argmax())
-        order.append(best)
+        yield best
         left[best] = False
         nearest = np.maximum(nearest, vectors @ vectors[best])
-    return order
 
 
-def _within(order: Sequence[int], lengths: Sequence[int], number: int, least: int, most: int) -> list[int]:
+def _within(order: Iterable[int], lengths: Sequence[int], number: int, least: int, most: int) -> list[int]:
     """The first `number` sentences that fit into `most` tokens together, and more until there are `least`."""
     chosen: list[int] = []
     size = 0
     for index in order:
-        if len(chosen) >= number and size >= least:
-            break
         if size + lengths[index] <= most:
             chosen.append(index)
             size += lengths[index]
+        if (len(chosen) >= number and size >= least) or size + min(lengths) > most:
+            break
     return chosen
 
 
