@@ -35,6 +35,7 @@ from .feed import Feed, Rows, Step, by_name, collated, dataloader, padded
 from .interruption import Interruption
 from .loggers import Logger, open_loggers, plain
 from .lora import apply_lora, freeze
+from .memory import keep_freed_memory
 from .module import Trainable
 from .objectives import loss_sum
 from .optimizers import make_optimizer
@@ -142,6 +143,8 @@ class Trainer:
                 raise UnknownArgument(f"train() takes no {name!r}.")
         if self.train_dataset is None:
             raise InvalidArgument("train() needs a train_dataset; give one to the Trainer.")
+        if self.processes.device.type == "cpu":
+            keep_freed_memory()
         resume = self.args.resume_from_checkpoint if resume_from_checkpoint is None else resume_from_checkpoint
         folder = resuming.folder_to_resume(resume, self.args, self.processes)
         feed = Feed(self.train_dataset, self.args, self.processes.rank, self.processes.size)
