@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from panpipe.errors import CheckpointError
 from panpipe.weights.embedded import embedded_base, embedded_models, is_installed
 from panpipe.weights.hub import HubRepo, resolve
 from panpipe.weights.source import Folder
@@ -38,6 +39,14 @@ def test_without_the_distribution_there_are_none(monkeypatch: pytest.MonkeyPatch
     uninstall(monkeypatch)
     assert not is_installed()
     assert embedded_models() == []
+    assert embedded_base("owner/base") is None
+
+
+def test_a_distribution_of_an_older_version_says_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("panpipe_models.models")
+    monkeypatch.delattr("panpipe_models.base")
+    with pytest.raises(CheckpointError, match="--upgrade"):
+        embedded_models()
     assert embedded_base("owner/base") is None
 
 

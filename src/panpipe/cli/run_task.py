@@ -125,7 +125,8 @@ def _class_of(row: Any, arguments: Sequence[str]) -> Any:
     """The pipeline's class; without a model, that of the embedded one."""
     from ..pipelines.defaults import embedded_class, embedded_for
 
-    if any(argument.partition("=")[0] in ("--model", "--revision") for argument in arguments):
+    is_named = any(argument.partition("=")[0] in ("--model", "--revision") for argument in arguments)
+    if is_named or row.name != "summarization":
         return row.pipeline_class
     return embedded_class(embedded_for(row.name)) or row.pipeline_class
 

@@ -59,8 +59,9 @@ def pipeline(
 
     task: one of `get_supported_tasks()`, or translation_XX_to_YY; may be left out where the model's config names what
     it is for.
-    model: a Hub id, a folder, or a model object; left out, the model that came with panpipe or the task's default. A
-    pair of them translates from the first one's language to the second one's.
+    model: a Hub id, a folder, or a model object. Left out: the models that came with panpipe, each for the texts in its
+    language; where there are none, the task's default of the Hub. A pair of models translates from the first one's
+    language to the second one's.
     config, tokenizer: likewise, where they are not the model's own. tokenizer may be (name, {its parameters}).
     revision, token: of the Hub.   model_kwargs: cache_dir, local_files_only, subfolder, engine, new_head …
     pipeline_class: instead of the task's.   Other named arguments: the task's parameters, as defaults of every call.

@@ -13,7 +13,7 @@ from ..errors import CheckpointError, CheckpointNotFound
 __all__ = ["AGAIN", "embedded_base", "embedded_models", "is_installed"]
 
 _log = logging.getLogger("panpipe")
-AGAIN = "Install it anew: pip install --force-reinstall panpipe-models."
+AGAIN = "Install it anew: pip install --upgrade --force-reinstall panpipe-models."
 
 
 def is_installed() -> bool:
@@ -31,7 +31,7 @@ def embedded_models(task: str | None = None) -> list[Any]:
         return []
     try:
         models = importlib.import_module("panpipe_models").models()
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:  # broken, or of an older version
         raise CheckpointError(f"the models that came with panpipe: {error}. {AGAIN}") from None
     found = [model for model in models if task in (None, model.task)]
     missing = [] if task is None else [str(model.folder) for model in found if not model.folder.is_dir()]
@@ -44,7 +44,7 @@ def embedded_base(hub_id: str) -> Path | None:
     """The folder that came with panpipe and holds the weights of a Hub's model, or None."""
     try:
         folder = importlib.import_module("panpipe_models").base(hub_id) if is_installed() else None
-    except ValueError as error:  # a matter of the installation, and not of the caller's model
+    except (ValueError, AttributeError) as error:  # a matter of the installation, and not of the caller's model
         _log.warning("the models that came with panpipe: %s. %s", error, AGAIN)
         return None
     return folder if folder is not None and folder.is_dir() else None
