@@ -97,6 +97,12 @@ def test_the_number_of_sentences_is_as_asked_for(parameters: Any, number: int) -
         assert len(sentences(summary(text, **parameters))) == number
 
 
+def test_a_call_counts_before_the_constructor() -> None:
+    own = ExtractiveSummarizationPipeline(pipe().model, pipe().tokenizer, num_sentences=1)
+    numbers = [len(sentences(own(ENGLISH, **more)[0]["summary_text"])) for more in ({}, {"ratio": 1.0})]
+    assert numbers == [1, 9]
+
+
 @pytest.mark.parametrize("name", ["max_length", "max_new_tokens"])
 @pytest.mark.parametrize("most", [1, 7, 20, 60])
 def test_the_most_tokens_are_a_bound(name: str, most: int) -> None:

@@ -105,7 +105,8 @@ class ExtractiveSummarizationPipeline(Pipeline):
             raise InvalidArgument(
                 f"ratio={shown(ratio)}: give a number above 0, at most 1, and no num_sentences with it."
             )
-        return {}, {}, given({**counts, "ratio": ratio})
+        instead = {} if ratio is None else {"num_sentences": None}  # of a call, instead of the constructor's
+        return {}, {}, {**given({**counts, "ratio": ratio}), **instead}
 
     def check(self, value: Any, parameters: Mapping[str, Any]) -> Any:
         """A text that says something.   Raises InputError."""
