@@ -23,6 +23,8 @@ __all__ = ["Plan", "Shape", "attend", "kept", "plan_of", "strength"]
 Index: TypeAlias = torch.Tensor
 LIKE = 0.6
 """Sequences share a bucket if the shortest has this share of the longest one's tokens."""
+MOST = 1 << 16
+"""Scores of one head in a bucket of several sequences: what is passed over ten times is to stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def plan_of(
     lengths = np.maximum(np.diff(q_offsets), np.diff(kv_offsets))
     order = np.argsort(-lengths, kind="stable")
     order = order[(np.diff(q_offsets)[order] > 0) & (np.diff(kv_offsets)[order] > 0)]
-    groups = _groups(lengths[order], LIKE if device.type == "cpu" else 0.0)
+    groups = _groups(lengths[order], *((LIKE, MOST) if device.type == "cpu" else (0.0, None)))
     members = [np.sort(order[begin:end]) for begin, end in groups]
     is_whole = q_positions is None and np.array_equal(q_offsets, kv_offsets)
     # In a triangle no token sees the padding behind it.
@@ -158,11 +160,13 @@ def _distance(
     return np.arange(k_rows.shape[1]) - places[..., None]
 
 
-def _groups(lengths: npt.NDArray[Any], like: float) -> list[tuple[int, int]]:
-    """Falling lengths, cut where one is too short for the first of its group: (begin, end) of each."""
+def _groups(lengths: npt.NDArray[Any], like: float, most: int | None) -> list[tuple[int, int]]:
+    """Falling lengths, cut where one is too short for the first of its group, or makes it too large: (begin, end)."""
     groups, begin = [], 0
     for end in range(1, len(lengths) + 1):
-        if end == len(lengths) or lengths[end] < like * lengths[begin]:
+        is_last = end == len(lengths)
+        is_full = most is not None and (end - begin + 1) * int(lengths[begin]) ** 2 > most
+        if is_last or is_full or lengths[end] < like * lengths[begin]:
             groups.append((begin, end))
             begin = end
     return groups
