@@ -71,6 +71,8 @@ def measured(recipe: ModuleType, folder: Path, data: Path, work: Path) -> None:
         print(split, json.dumps(result["scores"][split]["all"]))
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if not about.has_card:
+        return
     keys = {
         row["source"]
         for name in about.data

@@ -17,7 +17,7 @@ class About:
     license: of the weights.   metric: the one that its line tells ("accuracy"), and of which rows (`on`).
     data: the folders it is measured on: "sentiment/en".   left_out: sources that it is neither trained nor measured on.
     goal: what was aimed for.   larger: the Hub model to name for more; anchor: that model's published figure, whose.
-    examples: for the card and the page.   hub_id: of weights that are not our own.
+    examples: for the card and the page.   hub_id: of weights that are not our own.   has_card: is the folder its own?
     """
 
     folder: str
@@ -36,3 +36,4 @@ class About:
     left_out: Sequence[str] = ()
     examples: Sequence[str | dict[str, str]] = ()
     hub_id: str | None = None
+    has_card: bool = True
