@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import signal
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -105,6 +106,15 @@ def test_json_is_one_line_for_every_reader() -> None:
     assert json.loads(to_json(text)) == text
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """A shell's background job inherits SIGINT ignored; a test must not depend on where it runs."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_a_line_is_written_whole_before_an_interrupt() -> None:
     stream = io.StringIO()
     with pytest.raises(KeyboardInterrupt):  # noqa: SIM117 (the inner one raises at its end)
@@ -115,6 +125,7 @@ def test_a_line_is_written_whole_before_an_interrupt() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("_interruptible")
 def test_a_second_interrupt_does_not_wait() -> None:
     reached = False
     with pytest.raises(KeyboardInterrupt), undisturbed():
