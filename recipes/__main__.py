@@ -85,7 +85,7 @@ def measured(recipe: ModuleType, folder: Path, data: Path, work: Path) -> None:
 
 
 def write_page(models: Path) -> None:
-    """docs/models.md and models.json, of the models that have results."""
+    """docs/models.md, of the models that have results, and their rows in models.json; others there stay."""
     found = []
     for name in NAMES:
         file = HERE / "results" / f"{name}.json"
@@ -94,8 +94,13 @@ def write_page(models: Path) -> None:
             size = sum(each.stat().st_size for each in (models / about.folder).rglob("*") if each.is_file())
             found.append((about, json.loads(file.read_text("utf-8")), size))
     (HERE.parent / "docs/models.md").write_text(page(found), "utf-8")
-    index = [index_entry(about, result) for about, result, _ in found]
-    (models / "models.json").write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    index = models / "models.json"
+    rows = {
+        (row["task"], row["folder"]): row for row in (json.loads(index.read_text("utf-8")) if index.exists() else [])
+    }
+    rows |= {(about.task, about.folder): index_entry(about, result) for about, result, _ in found}
+    kept = [row for row in rows.values() if (models / row["folder"]).is_dir()]
+    index.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from panpipe.carbon.result import co2_words, energy_words, time_words
 from .about import About
 from .measure import table
 
-__all__ = ["card", "index_entry", "page", "spent"]
+__all__ = ["card", "index_entry", "page", "sources_of", "spent"]
 
 Result = Mapping[str, Any]
 """What results/NAME.json holds: "scores" and "floors" by split, "seconds", "kwh", "kg_co2e", "hardware"."""

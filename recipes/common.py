@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from panpipe import Dataset, load_dataset
+from panpipe import Dataset, GPT2Config, GPT2LMHeadModel, load_dataset
+from panpipe.tokenization.training import train_tokenizer
 from panpipe.training import train
 
-__all__ = ["MINILM", "lora", "minilm", "rows_of", "saved", "tune"]
+__all__ = ["MINILM", "lora", "minilm", "rows_of", "saved", "small_gpt", "tune"]
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -87,3 +88,19 @@ def saved(folder: Path, write: Callable[[Path], None]) -> Path:
         write(half)
         half.rename(folder)
     return folder
+
+
+def small_gpt(texts: Dataset, folder: Path, context: int, **dropout: float) -> Path:
+    """A GPT of 4 layers × 256 with random weights, and a byte-level tokenizer of 8,000 tokens learnt from the texts."""
+
+    def write(folder: Path) -> None:
+        tokenizer = train_tokenizer(texts, "byte-bpe", 8000, model_max_length=context)
+        end = tokenizer.eos_token_id
+        config = GPT2Config(
+            vocab_size=len(tokenizer), n_layer=4, n_embd=256, n_head=4, n_positions=context, bos_token_id=end,
+            eos_token_id=end, pad_token_id=tokenizer.pad_token_id, **dropout,
+        )  # fmt: skip
+        GPT2LMHeadModel.from_config(config, seed=7).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    return saved(folder, write)

@@ -9,9 +9,9 @@ from typing import Any
 from panpipe import Dataset
 from panpipe.training import evaluate
 
-from .floors import Row
+from .floors import Row, naive_bayes
 
-__all__ = ["Scores", "by_source", "classified", "of_task", "table"]
+__all__ = ["Scores", "by_source", "classified", "of_sentiment", "of_task", "table"]
 
 Scores = dict[str, dict[str, float]]
 """source, or "all" → metric → value; "rows" among them."""
@@ -28,6 +28,13 @@ def of_task(task: str, folder: Path, rows: Dataset, names: dict[str, str], **opt
         }
         for source, values in groups.items()
     }
+
+
+def of_sentiment(folder: Path, rows: Dataset, train: Dataset, cut: Callable[[str], list[str]]) -> tuple[Scores, Scores]:
+    """Accuracy, and that of naive Bayes over the pieces that `cut` makes of the training texts."""
+    columns = {"text": "text", "label": "label"}
+    scores = of_task("text-classification", folder, rows, {"accuracy": "accuracy"}, columns=columns)
+    return scores, classified(list(rows), list(map(naive_bayes(list(train), cut), rows)))
 
 
 def by_source(rows: Sequence[Row], score: Callable[[list[int]], dict[str, float]]) -> Scores:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from .about import About
 from .common import MINILM, Row, lora, minilm, rows_of, tune
-from .floors import naive_bayes, words
-from .measure import Scores, classified, of_task
+from .floors import words
+from .measure import Scores, of_sentiment
 
 ABOUT = About(
     folder="sentiment-en",
@@ -45,10 +45,6 @@ def make(data: Path, work: Path, share: float) -> Path:
 
 
 def measure(folder: Path, data: Path, split: str) -> tuple[Scores, Scores]:
-    """Accuracy, and naive Bayes'."""
-    rows, columns = rows_of(data, "sentiment/en", split, row), {"text": "text", "label": "label"}
-    guess = naive_bayes(list(rows_of(data, "sentiment/en", "train", row)), words)
-    return (
-        of_task("text-classification", folder, rows, {"accuracy": "accuracy"}, columns=columns),
-        classified(list(rows), list(map(guess, rows))),
-    )
+    """Accuracy, and naive Bayes' over words."""
+    rows, train = (rows_of(data, "sentiment/en", each, row) for each in (split, "train"))
+    return of_sentiment(folder, rows, train, words)

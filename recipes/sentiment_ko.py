@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from panpipe import Dataset, GPT2Config, GPT2LMHeadModel
-from panpipe.tokenization.training import train_tokenizer
-
 from .about import About
-from .common import Row, rows_of, saved, tune
-from .floors import characters, naive_bayes
-from .measure import Scores, classified, of_task
+from .common import Row, rows_of, small_gpt, tune
+from .floors import characters
+from .measure import Scores, of_sentiment
 
 ABOUT = About(
     folder="sentiment-ko",
@@ -34,8 +31,6 @@ ABOUT = About(
     examples=["정말 재미있게 본 영화입니다.", "시간이 아까웠어요."],
 )
 
-VOCABULARY, LAYERS, WIDTH, HEADS = 8000, 4, 256, 4
-
 
 def text(given: Row) -> Row | None:
     """A text of reviews or manuals; machine translations with broken spacing are left out."""
@@ -52,7 +47,7 @@ def make(data: Path, work: Path, share: float) -> Path:
     texts = {split: rows_of(data, "lm/ko", split, text) for split in ("train", "validation")}
     reviews = {split: rows_of(data, "sentiment/ko", split, review) for split in ("train", "validation")}
     reader = tune(
-        "text-generation", str(begun(texts["train"], work / "base")), texts, work / "reader", share,
+        "text-generation", str(small_gpt(texts["train"], work / "base", 256, attn_pdrop=0.0)), texts, work / "reader", share,
         max_steps=1800, block_size=128, per_device_train_batch_size=32, max_tokens_per_batch=None, learning_rate=2e-3,
         lr_scheduler_type="cosine", weight_decay=0.1, adam_beta2=0.99,
     )  # fmt: skip
@@ -62,27 +57,7 @@ def make(data: Path, work: Path, share: float) -> Path:
     )  # fmt: skip
 
 
-def begun(texts: Dataset, folder: Path) -> Path:
-    """The model with random weights, and a tokenizer learnt from the texts."""
-
-    def write(folder: Path) -> None:
-        tokenizer = train_tokenizer(texts, "byte-bpe", VOCABULARY, model_max_length=256)
-        end = tokenizer.eos_token_id
-        config = GPT2Config(
-            vocab_size=len(tokenizer), n_layer=LAYERS, n_embd=WIDTH, n_head=HEADS, n_positions=256,
-            attn_pdrop=0.0, bos_token_id=end, eos_token_id=end, pad_token_id=tokenizer.pad_token_id,
-        )  # fmt: skip
-        GPT2LMHeadModel.from_config(config, seed=7).save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-
-    return saved(folder, write)
-
-
 def measure(folder: Path, data: Path, split: str) -> tuple[Scores, Scores]:
     """Accuracy, and naive Bayes' over runs of characters."""
-    rows, columns = rows_of(data, "sentiment/ko", split, review), {"text": "text", "label": "label"}
-    guess = naive_bayes(list(rows_of(data, "sentiment/ko", "train", review)), characters)
-    return (
-        of_task("text-classification", folder, rows, {"accuracy": "accuracy"}, columns=columns),
-        classified(list(rows), list(map(guess, rows))),
-    )
+    rows, train = (rows_of(data, "sentiment/ko", each, review) for each in (split, "train"))
+    return of_sentiment(folder, rows, train, characters)

@@ -38,3 +38,11 @@ def test_a_forbidden_class_costs_nothing():
     (grad,) = torch.autograd.grad(loss, logits)
     assert loss.item() == pytest.approx(0.31326, abs=1e-4)
     assert grad[0, 1] == 0
+
+
+def test_the_way_back_can_be_gone_twice():
+    logits = torch.randn(3, 7, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    loss = cross_entropy_sum(logits, torch.tensor([0, 3, 6]), -100) / 3
+    first = torch.autograd.grad(loss, logits, retain_graph=True)
+    second = torch.autograd.grad(loss, logits)
+    torch.testing.assert_close(first, second, rtol=0, atol=0)

