@@ -46,8 +46,9 @@ def make(data: Path, work: Path, share: float) -> Path:
     """The next token of seven million, then two passes over 180,000 reviews."""
     texts = {split: rows_of(data, "lm/ko", split, text) for split in ("train", "validation")}
     reviews = {split: rows_of(data, "sentiment/ko", split, review) for split in ("train", "validation")}
+    base = small_gpt(texts["train"], work / "base", 256, attn_pdrop=0.0)
     reader = tune(
-        "text-generation", str(small_gpt(texts["train"], work / "base", 256, attn_pdrop=0.0)), texts, work / "reader", share,
+        "text-generation", str(base), texts, work / "reader", share,
         max_steps=1800, block_size=128, per_device_train_batch_size=32, max_tokens_per_batch=None, learning_rate=2e-3,
         lr_scheduler_type="cosine", weight_decay=0.1, adam_beta2=0.99,
     )  # fmt: skip
